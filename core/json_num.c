@@ -1,5 +1,6 @@
 #include "json_num.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,7 +157,7 @@ bool json_num_double(const char *text, size_t len, double *d)
 static size_t shortest(char digits[20], double d, int *point)
 {
     char text[32];
-    int precision = d < 2.2250738585072014e-308 ? 1 : 15;
+    int precision = d < DBL_MIN ? 1 : 15;
     for (;; precision++) {
         snprintf(text, sizeof(text), "%.*e", precision - 1, d);
         if (precision == 17 || strtod(text, NULL) == d)
