@@ -26,9 +26,9 @@ struct arena_block {
 
 static void *grow(struct arena *a, size_t n)
 {
-    size_t size = ARENA_START;
-    if (a->head)
-        size = a->head->size < ARENA_MOST / 2 ? a->head->size * 2 : ARENA_MOST;
+    size_t size = a->head ? a->head->size * 2 : ARENA_START;
+    if (size > ARENA_MOST)
+        size = ARENA_MOST;
     if (size < n)
         size = n;
     if (size > SIZE_MAX - sizeof(struct arena_block))

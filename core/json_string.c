@@ -225,7 +225,7 @@ static size_t string_end(const char *p, size_t i, size_t len)
         size_t run = json_run(p + i, len - i);
         i += run > 0 ? run : 2; /* at a backslash: what it escapes is skipped with it */
     }
-    return i + 1;
+    return i < len ? i + 1 : len;
 }
 
 size_t json_compact(char *dst, const char *src, size_t len)
