@@ -94,7 +94,7 @@ static const struct option options[] = {
 
 enum { OPTIONS = sizeof options / sizeof *options, NAME_MAX_LEN = 48 };
 
-_Static_assert(OPTIONS <= CONFIG_NAMES_MAX, "config_file.c keeps one bit a name");
+_Static_assert((int)OPTIONS <= (int)CONFIG_NAMES_MAX, "config_file.c keeps one bit a name");
 
 /* Formats a failure's line and returns false. */
 __attribute__((format(printf, 3, 4))) static bool fail(char *message, size_t size, const char *fmt, ...)

@@ -1,3 +1,8 @@
+/* realpath is X/Open's. */
+#ifndef _XOPEN_SOURCE
+#define _XOPEN_SOURCE 700
+#endif
+
 #include "config_file.h"
 
 #include <errno.h>
@@ -206,10 +211,11 @@ static bool join_path(char path[PATH_MAX], const char *dir, const char *name)
  */
 static bool beside_program(char path[PATH_MAX], const char *argv0)
 {
+    static const char running[] = "/proc/self/exe";
     char real[PATH_MAX];
     bool plain = !argv0 || !strchr(argv0, '/');
-    if (!(plain ? realpath("/proc/self/exe", real) : realpath(argv0, real)) &&
-        !(argv0 && realpath(plain ? argv0 : "/proc/self/exe", real)))
+    const char *first = plain ? running : argv0, *second = plain ? argv0 : running;
+    if (!realpath(first, real) && !(second && realpath(second, real)))
         return false;
     *strrchr(real, '/') = 0;
     return join_path(path, real, "kvs.conf");
