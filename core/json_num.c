@@ -186,7 +186,7 @@ static char *put_zeros(char *p, size_t n)
     return p + n;
 }
 
-/* Laid out as JavaScript's Number::toString does, which is the shortest to read as well. */
+/* Laid out as JavaScript's Number::toString does: with an exponent only from 1e21 up and below 1e-6. */
 size_t json_num_print(char out[JSON_NUM_MAX], double d)
 {
     if (d == 0) {

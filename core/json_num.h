@@ -21,7 +21,10 @@ enum json_num_kind json_num_int(const char *text, size_t len, int64_t *n);
 bool json_num_double(const char *text, size_t len, double *d);
 
 enum { JSON_NUM_MAX = 32 };
-/* The shortest JSON text that reads back as the same finite double (1 for 1.0, 0 for -0.0).  Returns its length. */
+/*
+ * JSON text of as few digits as read back as the same finite double, in JavaScript's form (1 for 1.0, 100000 for 1e5, 0
+ * for -0.0).  Returns its length.
+ */
 size_t json_num_print(char out[JSON_NUM_MAX], double d);
 
 #endif
