@@ -49,7 +49,12 @@ static void test_growth(void)
         while (b.len < b.cap)
             buf_byte(&b, 'y');
         buf_printf(&b, "%d", 7);
-        good = good && b.data[b.len - 1] == '7' && memcmp(b.data, text, (size_t)n) == 0;
+        good = good && b.data[b.len - 1] == '7';
+        /* And to the last but one, where the text would fit without the NUL behind it. */
+        while (b.len + 1 < b.cap)
+            buf_byte(&b, 'z');
+        buf_printf(&b, "%d", 8);
+        good = good && b.data[b.len - 1] == '8' && memcmp(b.data, text, (size_t)n) == 0;
         buf_free(&a);
         buf_free(&b);
     }

@@ -232,6 +232,26 @@ static void test_tables(void)
     }
 }
 
+/* Each byte at each place of a string, as those are looked at eight at a time. */
+static void test_every_byte(void)
+{
+    bool good = true;
+    for (int c = 0; c < 0x100; c++) {
+        for (size_t at = 1; at < 26; at++) {
+            char text[27];
+            memset(text, 'x', sizeof(text));
+            text[0] = text[26] = '"';
+            text[at] = (char)c;
+            enum error_code want = c < 0x20 || c >= 0x80 || c == '"' || c == '\\' ? ERR_BAD_JSON : ERR_OK;
+            if (code_of(text, sizeof(text)) != want) {
+                good = false;
+                printf("# byte %#x at %zu\n", (unsigned)c, at);
+            }
+        }
+    }
+    ok(good, "every byte at every place of a string");
+}
+
 /* What is rejected as a body is rejected in a value as well, but for names given twice, and accepted the same. */
 static void test_opaque_strictness(void)
 {
@@ -489,6 +509,7 @@ static void test_out_of_memory(void)
 int main(void)
 {
     test_tables();
+    test_every_byte();
     test_opaque_strictness();
     test_nodes();
     test_cut_at_every_byte();
