@@ -1,0 +1,32 @@
+// The groups of cases, in the order they run.
+import * as atomic from './atomic.mjs';
+import * as conventions from './conventions.mjs';
+import * as exactness from './exactness.mjs';
+import * as fields from './fields.mjs';
+import * as increment from './increment.mjs';
+import * as keys from './keys.mjs';
+import * as kv from './kv.mjs';
+import * as leases from './leases.mjs';
+import * as list from './list.mjs';
+import * as queue from './queue.mjs';
+import * as reset from './reset.mjs';
+import * as ttl from './ttl.mjs';
+
+// All of it; reset last, since it empties the database that all share.
+export const EVERYTHING = [
+  conventions,
+  exactness,
+  keys,
+  kv,
+  increment,
+  ttl,
+  list,
+  atomic,
+  queue,
+  leases,
+  fields,
+  reset,
+];
+
+// What can depend on how the web server passes a request on.
+export const TRANSPORT = [conventions];

@@ -1,0 +1,304 @@
+// Starts one deployment (a web server with the programs behind it) in a private directory on a free port, and stops it
+// by process id.  The configurations are the samples of deploy/, so that what is tested is what is documented.
+//
+// Everything runs as one ordinary user: as root the servers are started as www-data, who also owns the directory.
+import { spawn, execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { Client } from './client.mjs';
+import { unexpectedLines } from './logs.mjs';
+
+const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
+const BUILD = process.env.KVS_BUILD ? path.resolve(process.env.KVS_BUILD) : ROOT;
+const START_MS = 30_000;
+const STOP_MS = 10_000;
+const SANITIZERS = ['ASAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS', 'LSAN_OPTIONS'];
+
+export const TOKEN = 'test-token-6f1d2c';
+
+const APACHE = {
+  program: ['/usr/sbin/apache2', '/usr/sbin/httpd'],
+  args: (conf, dir) => ['-d', dir, '-f', conf, '-DFOREGROUND'],
+  // Neither mod_cgid nor mod_fcgid hands its own environment on.
+  extra: {
+    'apache-fcgid': (name, value) => `FcgidInitialEnv ${name} "${value}"\n`,
+    'apache-cgid': (name, value) => `SetEnv ${name} "${value}"\n`,
+  },
+};
+const LIGHTTPD = {
+  program: ['/usr/sbin/lighttpd'],
+  args: (conf) => ['-D', '-f', conf],
+  extra: {},
+};
+const NGINX = {
+  program: ['/usr/sbin/nginx'],
+  args: (conf, dir) => ['-c', conf, '-p', dir, '-e', path.join(dir, 'nginx.log')],
+  extra: {},
+};
+
+export const DEPLOYMENTS = {
+  'lighttpd-fastcgi': { server: LIGHTTPD, conf: 'deploy/lighttpd/fastcgi.conf', mode: 'fastcgi' },
+  'lighttpd-cgi': { server: LIGHTTPD, conf: 'deploy/lighttpd/cgi.conf', mode: 'cgi' },
+  'apache-fcgid': { server: APACHE, conf: 'deploy/apache/fcgid.conf', mode: 'fastcgi' },
+  'apache-cgid': { server: APACHE, conf: 'deploy/apache/cgid.conf', mode: 'cgi' },
+  'nginx-fastcgi': { server: NGINX, conf: 'deploy/nginx/fastcgi.conf', mode: 'fastcgi', listen: true },
+};
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// The user that everything runs as.
+function runAs() {
+  if (process.getuid() !== 0) return { name: os.userInfo().username };
+  const id = (flag) => Number(execFileSync('id', [flag, 'www-data'], { encoding: 'utf8' }));
+  return { name: 'www-data', uid: id('-u'), gid: id('-g') };
+}
+
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+function findProgram(names) {
+  const found = names.find((name) => fs.existsSync(name));
+  if (found === undefined) throw new Error(`${names[0]} is not installed (./tests/run installs what the tests need)`);
+  return found;
+}
+
+// Processes whose program lies below dir; what a server left behind, found without any name.
+export function processesBelow(dir) {
+  const found = [];
+  for (const entry of fs.readdirSync('/proc')) {
+    if (!/^[0-9]+$/.test(entry)) continue;
+    try {
+      if (fs.readlinkSync(`/proc/${entry}/exe`).startsWith(`${dir}/`)) found.push(Number(entry));
+    } catch {
+      // Gone meanwhile, a kernel thread, or another user's.
+    }
+  }
+  return found;
+}
+
+const living = new Set();
+process.on('exit', () => {
+  for (const deployment of living) deployment.killAll();
+});
+
+export class Deployment {
+  constructor(name, options) {
+    this.name = name;
+    this.kind = DEPLOYMENTS[name];
+    if (this.kind === undefined) throw new Error(`no deployment ${name}`);
+    this.mount = options.mount === '/' ? '' : (options.mount ?? '/kvs');
+    this.token = options.token ?? TOKEN;
+    this.settings = options.settings ?? {};
+    this.wrap = options.wrap ?? []; // a command that runs kvs.fcgi, as strace does
+    this.user = runAs();
+    this.dir = fs.mkdtempSync(path.join(process.env.TMPDIR ?? os.tmpdir(), 'kvs-http-'));
+    this.dbPath = options.dbPath ?? path.join(this.dir, 'data', 'kv.db');
+    this.children = [];
+    this.expected = []; // log lines (RegExp) that a test has announced
+  }
+
+  get mode() {
+    return this.kind.mode;
+  }
+
+  file(name) {
+    return path.join(this.dir, name);
+  }
+
+  // Copies of the programs, so that the user they run as can reach them wherever the build tree lies.
+  prepare() {
+    for (const sub of ['bin', 'data', 'www', 'tmp']) fs.mkdirSync(this.file(sub), { mode: 0o700 });
+    for (const program of ['fcgi/kvs.fcgi', 'cgi/kvs.cgi', 'tools/kvs-maint']) {
+      const from = path.join(BUILD, program);
+      if (!fs.existsSync(from)) throw new Error(`${from} is missing: build first, or set KVS_BUILD to the build tree`);
+      fs.copyFileSync(from, this.file(`bin/${path.basename(program)}`));
+      fs.chmodSync(this.file(`bin/${path.basename(program)}`), 0o755);
+    }
+    // Maintenance would take revisions of its own at moments that no test can know.
+    const settings = { maint_interval: 0, ...this.settings };
+    const lines = [`access_token = ${this.token}`, `db_path = ${this.dbPath}`];
+    for (const [name, value] of Object.entries(settings)) if (value !== null) lines.push(`${name} = ${value}`);
+    fs.writeFileSync(this.file('kvs.conf'), `${lines.join('\n')}\n`, { mode: 0o600 });
+  }
+
+  writeServerConf() {
+    const values = {
+      PORT: this.port,
+      DIR: this.dir,
+      SOCKET: this.file('kvs.sock'),
+      FCGI: this.file('bin/kvs.fcgi'),
+      CGI: this.file('bin/kvs.cgi'),
+      MOUNT: this.mount,
+      PREFIX: this.mount === '' ? '/' : this.mount,
+      USER: this.user.name,
+    };
+    let text = fs.readFileSync(path.join(ROOT, this.kind.conf), 'utf8');
+    text = text.replace(/@([A-Z]+)@/g, (whole, name) => (name in values ? String(values[name]) : whole));
+    const unknown = text.match(/^[^#\n]*@[A-Z]+@/m);
+    if (unknown !== null) throw new Error(`${this.kind.conf}: placeholder not known: ${unknown[0]}`);
+    const extra = this.kind.server.extra[this.name];
+    for (const name of SANITIZERS) {
+      const value = process.env[name];
+      if (!value) continue;
+      if (extra) text += extra(name, value);
+      // lighttpd's CGI programs get what stands beside KVS_CONFIG and nothing else.
+      else text = text.replace('( "KVS_CONFIG" =>', `( "${name}" => "${value}", "KVS_CONFIG" =>`);
+    }
+    fs.writeFileSync(this.file('server.conf'), text);
+  }
+
+  own() {
+    if (this.user.uid === undefined) return;
+    const own = (name) => {
+      fs.lchownSync(name, this.user.uid, this.user.gid);
+      if (fs.lstatSync(name).isDirectory()) for (const sub of fs.readdirSync(name)) own(path.join(name, sub));
+    };
+    own(this.dir);
+  }
+
+  environment() {
+    const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8', TMPDIR: this.file('tmp') };
+    for (const name of SANITIZERS) if (process.env[name]) env[name] = process.env[name];
+    return { ...env, KVS_CONFIG: this.file('kvs.conf') };
+  }
+
+  run(label, program, args) {
+    const log = fs.openSync(this.file(`${label}.log`), 'a');
+    const { uid, gid } = this.user;
+    const stdio = ['ignore', log, log];
+    const child = spawn(program, args, { cwd: this.dir, env: this.environment(), stdio, uid, gid });
+    fs.closeSync(log);
+    child.gone = new Promise((resolve) => {
+      child.once('error', (error) => {
+        child.failed = error;
+        resolve();
+      });
+      child.once('exit', resolve);
+    });
+    this.children.push(child);
+    return child;
+  }
+
+  startFcgi() {
+    const command = [...this.wrap, this.file('bin/kvs.fcgi'), '--listen', this.file('kvs.sock')];
+    return this.run('kvs', command[0], command.slice(1));
+  }
+
+  startServer() {
+    const { program, args } = this.kind.server;
+    return this.run('server', findProgram(program), args(this.file('server.conf'), this.dir));
+  }
+
+  async start() {
+    living.add(this);
+    this.prepare();
+    for (let tries = 1; ; tries += 1) {
+      this.port = await freePort();
+      this.writeServerConf();
+      this.own();
+      if (this.kind.listen) this.startFcgi();
+      this.startServer();
+      this.client?.close();
+      this.client = new Client(`http://127.0.0.1:${this.port}${this.mount}`, { token: this.token });
+      const problem = await this.whenHealthy();
+      if (problem === null) return this;
+      const logs = this.logs();
+      await this.end();
+      // Another process may have taken the port between its choice and its use.
+      if (tries < 3 && /address already in use/i.test(logs)) continue;
+      this.remove();
+      throw new Error(`${this.name} does not start: ${problem}\n${logs}`);
+    }
+  }
+
+  async whenHealthy() {
+    const deadline = Date.now() + START_MS;
+    let last = 'no answer';
+    while (Date.now() < deadline) {
+      const dead = this.children.find((child) => child.exitCode !== null || child.signalCode !== null || child.failed);
+      if (dead) return dead.failed?.message ?? `${dead.spawnfile} exited with ${dead.exitCode ?? dead.signalCode}`;
+      try {
+        const answer = await this.client.request({ method: 'GET', path: '/health' });
+        if (answer.status === 200) return null;
+        last = `health answers ${answer.status}: ${answer.body}`;
+      } catch (error) {
+        last = error.message;
+      }
+      await sleep(50);
+    }
+    return last;
+  }
+
+  // All that was logged, by the server and by the programs.
+  logs() {
+    const parts = [];
+    for (const name of fs.readdirSync(this.dir)) {
+      if (!/\.(log|err)$/.test(name)) continue;
+      const text = fs.readFileSync(this.file(name), 'utf8');
+      if (text !== '') parts.push(`--- ${name}\n${text}`);
+    }
+    return parts.join('');
+  }
+
+  killAll() {
+    for (const child of this.children) if (child.exitCode === null && child.pid) tryKill(child.pid, 'SIGKILL');
+    for (const pid of processesBelow(this.dir)) tryKill(pid, 'SIGKILL');
+  }
+
+  // Ends the processes, the web server first; answers what was wrong with that.
+  async end() {
+    const problems = [];
+    for (const child of this.children.reverse()) {
+      if (child.exitCode === null && child.signalCode === null) tryKill(child.pid, 'SIGTERM');
+      const late = await Promise.race([child.gone.then(() => false), sleep(STOP_MS).then(() => true)]);
+      if (late) problems.push(`${child.spawnfile} still runs ${STOP_MS} ms after SIGTERM`);
+    }
+    const deadline = Date.now() + STOP_MS;
+    while (processesBelow(this.dir).length > 0 && Date.now() < deadline) await sleep(20);
+    for (const pid of processesBelow(this.dir)) problems.push(`process ${pid} was left behind`);
+    this.killAll();
+    this.children = [];
+    return problems;
+  }
+
+  remove() {
+    living.delete(this);
+    if (process.env.KVS_KEEP) process.stderr.write(`kept ${this.dir}\n`);
+    else fs.rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  // Stops everything and answers the problems seen: processes that stayed, log lines that nothing announced.
+  async stop() {
+    if (!living.has(this)) return [];
+    this.client?.close();
+    const problems = await this.end();
+    problems.push(...unexpectedLines(this.logs(), this.expected));
+    this.remove();
+    return problems;
+  }
+}
+
+function tryKill(pid, signal) {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // Already gone.
+  }
+}
+
+// options: mount ('/kvs'), token, settings (further lines of kvs.conf), dbPath, wrap.
+export function startDeployment(name, options = {}) {
+  return new Deployment(name, options).start();
+}
