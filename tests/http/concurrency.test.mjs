@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
 import { startDeployment } from './lib/servers.mjs';
-import { Session } from './lib/suite.mjs';
+import { Session } from './lib/session.mjs';
 
 const CLIENTS = 32;
 

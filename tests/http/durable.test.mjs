@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import { describe, it } from 'node:test';
 
 import { startDeployment } from './lib/servers.mjs';
-import { Session } from './lib/suite.mjs';
+import { Session } from './lib/session.mjs';
 
 const CALLS = 'read,readv,recvfrom,recvmsg,write,writev,sendto,sendmsg,fsync,fdatasync';
 const CLIENTS = 16;

@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 
 import { startDeployment } from './lib/servers.mjs';
-import { Session } from './lib/suite.mjs';
+import { Session } from './lib/session.mjs';
 
 const exec = promisify(execFile);
 

@@ -203,6 +203,17 @@ export class Deployment {
 
   async start() {
     living.add(this);
+    try {
+      await this.tryStart();
+      return this;
+    } catch (error) {
+      await this.end();
+      this.remove();
+      throw error;
+    }
+  }
+
+  async tryStart() {
     this.prepare();
     for (let tries = 1; ; tries += 1) {
       this.port = await freePort();
@@ -213,12 +224,11 @@ export class Deployment {
       this.client?.close();
       this.client = new Client(`http://127.0.0.1:${this.port}${this.mount}`, { token: this.token });
       const problem = await this.whenHealthy();
-      if (problem === null) return this;
+      if (problem === null) return;
       const logs = this.logs();
       await this.end();
       // Another process may have taken the port between its choice and its use.
       if (tries < 3 && /address already in use/i.test(logs)) continue;
-      this.remove();
       throw new Error(`${this.name} does not start: ${problem}\n${logs}`);
     }
   }
