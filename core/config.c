@@ -1,8 +1,8 @@
 #include "config.h"
 
-#include <limits.h>
 #include <sodium.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
