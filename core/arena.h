@@ -13,7 +13,10 @@ struct arena {
     size_t used;              /* bytes taken from head */
 };
 
-#define ARENA_INIT {NULL, 0}
+#define ARENA_INIT                                                                                                     \
+    {                                                                                                                  \
+        NULL, 0                                                                                                        \
+    }
 
 /* n bytes aligned for any type, uninitialised; NULL when out of memory.  n may be 0 (a valid, unique pointer). */
 void *arena_alloc(struct arena *a, size_t n);

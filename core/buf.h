@@ -16,7 +16,10 @@ struct buf {
     bool failed;
 };
 
-#define BUF_INIT {NULL, 0, 0, false}
+#define BUF_INIT                                                                                                       \
+    {                                                                                                                  \
+        NULL, 0, 0, false                                                                                              \
+    }
 
 /* Appends a string literal, its length taken by the compiler. */
 #define buf_lit(b, s) buf_add((b), "" s, sizeof(s) - 1)
@@ -35,7 +38,10 @@ void buf_int(struct buf *b, long long n);
 /* A NUL behind the last byte (not counted in len); NULL on failure. */
 const char *buf_cstr(struct buf *b);
 
-static inline bool buf_ok(const struct buf *b) { return !b->failed; }
+static inline bool buf_ok(const struct buf *b)
+{
+    return !b->failed;
+}
 
 /* Empties, keeps the memory, clears the failure. */
 void buf_clear(struct buf *b);

@@ -13,18 +13,18 @@
 enum config_durability { DURABILITY_FULL, DURABILITY_RELAXED };
 
 struct config {
-    char *access_token;   /* NULL where none is set; owned, wiped by config_free */
-    char *db_path;        /* default kv.db */
-    char *memory_path;    /* where storage: memory lives; default: a file on /dev/shm named after db_path's inode */
-    char *allow_origin;   /* NULL: no CORS */
+    char *access_token; /* NULL where none is set; owned, wiped by config_free */
+    char *db_path;      /* default kv.db */
+    char *memory_path;  /* where storage: memory lives; default: a file on /dev/shm named after db_path's inode */
+    char *allow_origin; /* NULL: no CORS */
     enum config_durability durability;
-    int64_t max_body;     /* bytes, default 16 MiB */
-    int64_t max_value;    /* bytes, default 1 MiB */
-    int64_t busy_timeout; /* ms a write waits for its slot, default 5000 */
-    int64_t maint_interval; /* s between maintenance runs inside kvs.fcgi, default 60, 0 off */
-    int64_t dedupe_window;  /* ms a dedupeId is held after its message is gone, default 120000 */
-    int64_t stream_limit;   /* s a stream or long poll may last under CGI, default 25 */
-    int64_t io_timeout;     /* ms a peer may stall a read or write, default 10000 */
+    int64_t max_body;         /* bytes, default 16 MiB */
+    int64_t max_value;        /* bytes, default 1 MiB */
+    int64_t busy_timeout;     /* ms a write waits for its slot, default 5000 */
+    int64_t maint_interval;   /* s between maintenance runs inside kvs.fcgi, default 60, 0 off */
+    int64_t dedupe_window;    /* ms a dedupeId is held after its message is gone, default 120000 */
+    int64_t stream_limit;     /* s a stream or long poll may last under CGI, default 25 */
+    int64_t io_timeout;       /* ms a peer may stall a read or write, default 10000 */
     enum log_level log_level; /* default info */
     bool log_json;
 };

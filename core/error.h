@@ -52,7 +52,10 @@ struct error {
     int64_t version;
 };
 
-#define ERROR_INIT {.code = ERR_OK}
+#define ERROR_INIT                                                                                                     \
+    {                                                                                                                  \
+        .code = ERR_OK                                                                                                 \
+    }
 
 int error_status(enum error_code code);
 const char *error_name(enum error_code code);

@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 enum json_num_kind {
-    JSON_NUM_INT,      /* the number's value is an integer that fits 64 bits, in whatever form: 1000, 1e3, 10.0, -0 */
-    JSON_NUM_BIG,      /* an integer beyond 64 bits */
-    JSON_NUM_FRACTION  /* not an integer */
+    JSON_NUM_INT,     /* the number's value is an integer that fits 64 bits, in whatever form: 1000, 1e3, 10.0, -0 */
+    JSON_NUM_BIG,     /* an integer beyond 64 bits */
+    JSON_NUM_FRACTION /* not an integer */
 };
 
 /* Classifies exactly, in decimal, without passing through a double; *n is set for JSON_NUM_INT. */

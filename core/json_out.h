@@ -14,7 +14,7 @@
 enum { JSON_OUT_DEPTH = 16 };
 
 struct json_out {
-    struct buf *buf;                /* the caller's */
+    struct buf *buf; /* the caller's */
     unsigned char scope[JSON_OUT_DEPTH];
     unsigned depth;
     bool first; /* nothing yet in the innermost scope */

@@ -15,8 +15,8 @@
 #include "error.h"
 
 enum {
-    JSON_MAX_DEPTH = 128,     /* nesting of the whole body */
-    JSON_MAX_NODES = 200000   /* nodes outside opaque values; bounds the memory of a hostile body */
+    JSON_MAX_DEPTH = 128,   /* nesting of the whole body */
+    JSON_MAX_NODES = 200000 /* nodes outside opaque values; bounds the memory of a hostile body */
 };
 
 enum json_type { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
@@ -28,10 +28,10 @@ enum json_type { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSO
 struct json_node {
     uint32_t start, end; /* bytes of the text, quotes and brackets included */
     uint32_t next;
-    uint32_t count;      /* children of an array, members of an object; 0 in an opaque one */
-    uint8_t type;        /* enum json_type */
-    bool escaped;        /* a string with at least one backslash */
-    bool opaque;         /* children, if any, are not in the table */
+    uint32_t count; /* children of an array, members of an object; 0 in an opaque one */
+    uint8_t type;   /* enum json_type */
+    bool escaped;   /* a string with at least one backslash */
+    bool opaque;    /* children, if any, are not in the table */
 };
 
 struct json_doc {

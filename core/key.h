@@ -13,7 +13,7 @@
 #include "json_scan.h"
 
 enum {
-    KEY_MAX = 2048,     /* encoded bytes */
+    KEY_MAX = 2048, /* encoded bytes */
     KEY_MAX_PARTS = 64
 };
 

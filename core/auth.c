@@ -1,0 +1,65 @@
+#include "auth.h"
+
+#include <sodium.h>
+#include <string.h>
+#include <strings.h>
+
+#include "mem.h"
+
+struct auth {
+    unsigned char key[crypto_generichash_KEYBYTES]; /* random, so that hashes say nothing outside this process */
+    unsigned char token[crypto_generichash_BYTES];
+    struct grant grant;
+};
+
+static void hash(const struct auth *auth, const char *token, unsigned char out[crypto_generichash_BYTES])
+{
+    crypto_generichash(out, crypto_generichash_BYTES, (const unsigned char *)token, strlen(token), auth->key,
+                       sizeof auth->key);
+}
+
+struct auth *auth_new(const struct config *config)
+{
+    struct auth *auth = mem_zalloc(1, sizeof *auth);
+    if (!auth)
+        return NULL;
+    randombytes_buf(auth->key, sizeof auth->key);
+    auth->grant = (struct grant){"access_token", SCOPE_ADMIN};
+    if (config->access_token)
+        hash(auth, config->access_token, auth->token);
+    else
+        randombytes_buf(auth->token, sizeof auth->token);
+    return auth;
+}
+
+void auth_free(struct auth *auth)
+{
+    if (!auth)
+        return;
+    sodium_memzero(auth, sizeof *auth);
+    mem_free(auth);
+}
+
+static const char *bearer(const char *header)
+{
+    static const char scheme[] = "bearer";
+    size_t n = sizeof scheme - 1;
+
+    if (!header || strncasecmp(header, scheme, n) || (header[n] != ' ' && header[n] != '\t'))
+        return NULL;
+    header += n;
+    return header + strspn(header, " \t");
+}
+
+const struct grant *auth_check(const struct auth *auth, const struct kvs_request *request)
+{
+    unsigned char given[crypto_generichash_BYTES];
+    const char *token = bearer(request->authorization);
+
+    if (!token)
+        token = request->token;
+    if (!token || !token[0])
+        return NULL;
+    hash(auth, token, given);
+    return sodium_memcmp(given, auth->token, sizeof given) == 0 ? &auth->grant : NULL;
+}

@@ -1,0 +1,182 @@
+#include "call.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "cors.h"
+#include "dispatch.h"
+#include "hub.h"
+#include "log.h"
+#include "mem.h"
+#include "view.h"
+
+void *call_args(struct call *call, size_t size)
+{
+    return call->args = arena_zalloc(&call->arena, 1, size);
+}
+
+enum error_code call_fields(struct call *call, struct fields *f, const char *const *names)
+{
+    return fields_open(f, &call->doc, 0, "", names, &call->arena, &call->err);
+}
+
+void call_error_body(struct call *call, enum error_code rc)
+{
+    struct error *e = &call->err;
+    const char *message = e->code == rc && e->message[0] ? e->message : error_text(rc);
+
+    buf_clear(&call->out);
+    json_out_init(&call->json, &call->out);
+    json_out_object(&call->json);
+    json_out_name(&call->json, "error");
+    json_out_object(&call->json);
+    json_out_name(&call->json, "code");
+    json_out_cstr(&call->json, error_name(rc));
+    json_out_name(&call->json, "message");
+    json_out_cstr(&call->json, message);
+    if (e->code == rc && e->field[0]) {
+        json_out_name(&call->json, "field");
+        json_out_cstr(&call->json, e->field);
+    }
+    if (e->code == rc && (e->has_current || e->has_revision)) {
+        json_out_name(&call->json, "revision");
+        e->missing ? json_out_null(&call->json) : json_out_int(&call->json, e->revision);
+    }
+    if (e->code == rc && e->has_current) {
+        json_out_name(&call->json, "version");
+        e->missing ? json_out_null(&call->json) : json_out_int(&call->json, e->version);
+    }
+    json_out_end(&call->json);
+    json_out_end(&call->json);
+}
+
+/* Header lines that belong to a status. */
+static void status_headers(const struct call *call, enum error_code rc, struct buf *headers)
+{
+    int status = error_status(rc);
+
+    if (status == 401)
+        buf_lit(headers, "WWW-Authenticate: Bearer\r\n");
+    if (status == 503)
+        buf_lit(headers, "Retry-After: 1\r\n");
+    if (status == 405) {
+        unsigned flags = call->op ? call->op->flags : 0;
+        const char *allow = flags & OP_GET ? (flags & OP_POST ? "GET, HEAD, POST" : "GET, HEAD") : "POST";
+        buf_printf(headers, "Allow: %s\r\n", allow);
+    }
+}
+
+void call_response(struct call *call, enum error_code rc, struct kvs_response *response, struct buf *headers)
+{
+    cors_headers(call->kvs->config, call->request, headers);
+    status_headers(call, rc, headers);
+    *response = (struct kvs_response){
+        .status = error_status(rc),
+        .content_type = "application/json",
+        .headers = buf_cstr(headers),
+        .body = call->out.data,
+        .body_len = call->out.len,
+    };
+    if (!response->headers)
+        response->headers = "";
+    if (call->unhealthy && !rc)
+        response->status = 503;
+}
+
+void call_free(struct call *call)
+{
+    buf_free(&call->out);
+    arena_free(&call->arena);
+    mem_free(call);
+}
+
+void call_answer(struct call *call, enum error_code rc)
+{
+    static const char no_memory[] = "{\"error\":{\"code\":\"busy\",\"message\":\"out of memory for this request; try "
+                                    "again\"}}";
+    struct buf headers = BUF_INIT;
+    struct kvs_response response;
+    struct kvs_sink *sink = call->request->sink;
+
+    if (!rc && !buf_ok(&call->out))
+        rc = ERR_NO_MEMORY;
+    if (rc == ERR_INTERNAL || rc == ERR_CORRUPT || rc == ERR_UNKNOWN_OUTCOME)
+        log_line(LOG_ERROR, "%s: %s", call->op ? call->op->path : "request", error_text(rc));
+    if (rc)
+        call_error_body(call, rc);
+    call_response(call, rc, &response, &headers);
+    if (!buf_ok(&call->out)) {
+        response.status = error_status(ERR_NO_MEMORY);
+        response.body = no_memory;
+        response.body_len = sizeof no_memory - 1;
+    }
+    sink->answer(sink, &response);
+    buf_free(&headers);
+    call_free(call);
+}
+
+void call_finish(struct call *call, enum error_code rc)
+{
+    bool waits = !rc && call->empty && call->wait_until > clock_mono();
+
+    if (!waits || !hub_park(call->kvs->hub, call))
+        call_answer(call, rc);
+}
+
+static void begin_answer(struct call *call)
+{
+    buf_clear(&call->out);
+    json_out_init(&call->json, &call->out);
+    call->empty = false;
+    call->again = false;
+}
+
+static void run_read(struct call *call)
+{
+    struct view view;
+
+    begin_answer(call);
+    enum error_code rc = view_open(call, &view);
+    if (!rc) {
+        rc = call->op->read(call, &view);
+        view_close(call, &view, rc);
+    }
+    call_finish(call, rc);
+}
+
+static enum error_code job_apply(struct commit_job *job, struct txn *txn)
+{
+    struct call *call = (struct call *)job;
+
+    begin_answer(call);
+    call->err = (struct error)ERROR_INIT;
+    return call->op->apply(call, txn);
+}
+
+static void job_done(struct commit_job *job, enum error_code rc)
+{
+    struct call *call = (struct call *)job;
+
+    if (!rc && call->again) {
+        call->total += call->step;
+        call_run(call);
+    } else {
+        call_finish(call, rc);
+    }
+}
+
+void call_run(struct call *call)
+{
+    if (call->op->stream) {
+        enum error_code rc = call->op->stream(call);
+        if (rc)
+            call_answer(call, rc);
+    } else if (call->op->read) {
+        run_read(call);
+    } else {
+        call->job.apply = job_apply;
+        call->job.done = job_done;
+        commit_submit(store_commit(call->store), &call->job);
+    }
+}

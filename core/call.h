@@ -1,0 +1,89 @@
+/*
+ * One request on its way through the core: from kvs_handle to the sink's last call.  A call belongs to one thread at a
+ * time: the one that handles it, the leader that commits it, or the hub while it waits.
+ */
+#ifndef KVS_CALL_H
+#define KVS_CALL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "bucket.h"
+#include "buf.h"
+#include "commit.h"
+#include "error.h"
+#include "fields.h"
+#include "json_out.h"
+#include "json_scan.h"
+#include "request.h"
+#include "service.h"
+
+struct op;
+struct watcher;
+
+struct call {
+    struct commit_job job; /* first, so that the job is the call */
+    struct kvs *kvs;
+    struct kvs_request *request;
+    const struct op *op;
+    const struct grant *grant; /* what the token allows; NULL on public operations */
+    struct arena arena;
+    struct json_doc doc;
+    struct error err;
+    struct buf out;         /* the answer's body */
+    struct json_out json;   /* over out */
+    void *args;             /* the operation's, made by its parse, in the arena */
+    const char *bucket;     /* name of the bucket that is meant; BUCKET_DEFAULT where none was given */
+    struct store *store;    /* where that bucket lies */
+    int64_t started;        /* clock_mono_us */
+    bool again;             /* set by apply: commit, then apply once more (long jobs in small transactions) */
+    int64_t step;           /* set by apply with again: what this transaction did */
+    int64_t total;          /* what earlier ones of the same request did */
+    bool unhealthy;         /* the answer is 200's, but the status 503 */
+    bool empty;             /* set by the operation: there is nothing yet, wait until wait_until */
+    int64_t wait_until;     /* clock_mono; 0: do not wait */
+    const char *wait_topic; /* what it waits for: messages of this topic */
+    size_t wait_topic_len;
+    struct call *next; /* in whatever list holds it */
+    struct call *prev;
+    struct watcher *watcher; /* of a stream */
+    bool parked;
+    bool cancelled;
+};
+
+/* What a read sees: one snapshot of one store, and the bucket in it. */
+struct view {
+    struct db *db;
+    struct bucket bucket;
+    int64_t now; /* at least the last commit's time */
+};
+
+/* Writes the answer (out with 200, or err) and frees the call. */
+void call_answer(struct call *call, enum error_code rc);
+
+/* The head of a stream or of an error, with the header lines that this request needs. */
+void call_response(struct call *call, enum error_code rc, struct kvs_response *response, struct buf *headers);
+
+/* Writes {"error":…} for rc into call->out. */
+void call_error_body(struct call *call, enum error_code rc);
+
+/* Frees the call without an answer (its stream has ended). */
+void call_free(struct call *call);
+
+/*
+ * Runs the operation: a read answers, a write is submitted.  To be called by whoever owns the call; on return it belongs
+ * to somebody else.
+ */
+void call_run(struct call *call);
+
+/* After the operation: answers, or parks the call where it waits for something to happen. */
+void call_finish(struct call *call, enum error_code rc);
+
+/* Opens the body as f; names are the fields that it may have. */
+enum error_code call_fields(struct call *call, struct fields *f, const char *const *names);
+
+/* Memory for the operation's arguments, zeroed; NULL when out of memory. */
+void *call_args(struct call *call, size_t size);
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * The checksum of a row: SipHash-2-4 (libsodium's crypto_shorthash) over its columns, with a fixed key.  It finds damage, not
+ * malice.
+ */
+#ifndef KVS_CHECKSUM_H
+#define KVS_CHECKSUM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { CHECKSUM_INTS = 16 };
+
+struct checksum {
+    int64_t ints[CHECKSUM_INTS + 4]; /* integers, then one digest for each run of data */
+    size_t count;
+};
+
+void checksum_init(struct checksum *sum);
+/* At most CHECKSUM_INTS calls. */
+void checksum_int(struct checksum *sum, int64_t n);
+/* At most 4 calls. */
+void checksum_data(struct checksum *sum, const void *data, size_t len);
+int64_t checksum_end(struct checksum *sum);
+
+/* The checksum of one run of data alone. */
+int64_t checksum_of(const void *data, size_t len);
+
+#endif

@@ -1,0 +1,417 @@
+#include "commit.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+#include "mem.h"
+
+enum { BATCH_MAX = 512, APPLY_BUDGET_US = 30000 };
+
+struct commit {
+    struct commit_options options;
+    struct writelock *lock;
+    struct db *writer;     /* the leader's; NULL where it could not be reopened */
+    struct txn txn;        /* the leader's */
+    bool wrote;            /* the batch under way has committed something */
+    pthread_mutex_t mutex; /* guards what follows */
+    struct commit_job *head, **tail;
+    bool leading;
+    struct commit_stats stats;
+};
+
+enum error_code commit_new(struct commit **out, const struct commit_options *options, struct writelock *lock,
+                           struct db *writer)
+{
+    struct commit *c = mem_zalloc(1, sizeof *c);
+    if (!c)
+        return ERR_NO_MEMORY;
+    c->options = *options;
+    c->lock = lock;
+    c->writer = writer;
+    c->tail = &c->head;
+    pthread_mutex_init(&c->mutex, NULL);
+    *out = c;
+    return ERR_OK;
+}
+
+void commit_free(struct commit *c)
+{
+    if (!c)
+        return;
+    db_close(c->writer);
+    writelock_close(c->lock);
+    arena_free(&c->txn.arena);
+    pthread_mutex_destroy(&c->mutex);
+    mem_free(c);
+}
+
+void commit_get_stats(struct commit *c, struct commit_stats *stats)
+{
+    pthread_mutex_lock(&c->mutex);
+    *stats = c->stats;
+    pthread_mutex_unlock(&c->mutex);
+}
+
+/* A connection whose commit failed in an unknown way is not trusted again. */
+static enum error_code reopen(struct commit *c)
+{
+    struct error err = ERROR_INIT;
+
+    db_close(c->writer);
+    c->writer = NULL;
+    enum error_code rc = db_open(&c->writer, c->options.path, c->options.db_flags & ~(unsigned)DB_CREATE, &err);
+    if (rc)
+        log_line(LOG_ERROR, "%s", err.message);
+    return rc;
+}
+
+static void fail_all(struct commit_job *jobs, enum error_code rc)
+{
+    for (; jobs; jobs = jobs->next)
+        jobs->rc = rc;
+}
+
+static enum error_code begin(struct commit *c)
+{
+    txn_forget(&c->txn);
+    enum error_code rc = db_write_begin(c->writer);
+    if (rc)
+        return rc;
+    rc = txn_load(&c->txn, c->writer);
+    if (rc)
+        db_rollback(c->writer);
+    return rc;
+}
+
+/* Flushes and commits; where nothing was written there is nothing to sync. */
+static enum error_code finish(struct commit *c)
+{
+    enum error_code rc = ERR_OK;
+
+    if (!c->txn.wrote) {
+        db_rollback(c->writer);
+        return ERR_OK;
+    }
+    rc = txn_flush(&c->txn);
+    if (rc)
+        db_rollback(c->writer);
+    else
+        rc = db_commit(c->writer);
+    c->wrote |= rc == ERR_OK || rc == ERR_UNKNOWN_OUTCOME;
+    return rc;
+}
+
+/* A failure of the store itself, as opposed to one of the request. */
+static bool is_fault(enum error_code rc)
+{
+    return rc == ERR_INTERNAL || rc == ERR_CORRUPT || rc == ERR_NO_MEMORY || rc == ERR_FULL || rc == ERR_BUSY;
+}
+
+/* Applies one job; *dirty tells that it failed after it had written. */
+static void apply(struct commit *c, struct commit_job *job, bool *dirty)
+{
+    int64_t before = db_total_changes(c->writer);
+
+    txn_next_job(&c->txn);
+    job->rc = job->apply(job, &c->txn);
+    bool wrote = c->txn.touched || db_total_changes(c->writer) != before;
+    if (job->rc == ERR_OK)
+        c->txn.wrote |= wrote;
+    *dirty = job->rc != ERR_OK && (wrote || is_fault(job->rc));
+}
+
+/*
+ * All jobs in one transaction, without savepoints: most jobs look before they write, so that a failing one has changed
+ * nothing.  Returns false, with everything rolled back, where one failed half-way.  *cut is where the time was up.
+ */
+static bool run_together(struct commit *c, struct commit_job *jobs, struct commit_job **cut)
+{
+    int64_t until = clock_mono_us() + APPLY_BUDGET_US;
+    bool dirty = false;
+
+    *cut = NULL;
+    enum error_code rc = begin(c);
+    if (rc) {
+        fail_all(jobs, rc);
+        return true;
+    }
+    for (struct commit_job *job = jobs; job; job = job->next) {
+        apply(c, job, &dirty);
+        if (dirty) {
+            db_rollback(c->writer);
+            return false;
+        }
+        if (job->next && clock_mono_us() > until) {
+            *cut = job->next;
+            job->next = NULL;
+        }
+    }
+    rc = finish(c);
+    if (rc == ERR_FULL && jobs->next)
+        return false;
+    for (struct commit_job *job = jobs; rc && job; job = job->next)
+        if (!job->rc)
+            job->rc = rc;
+    if (rc == ERR_UNKNOWN_OUTCOME)
+        reopen(c);
+    return true;
+}
+
+/* One job in a transaction of its own, so that its failure is its own. */
+static void run_alone(struct commit *c, struct commit_job *job)
+{
+    bool dirty;
+
+    if (!c->writer && reopen(c)) {
+        job->rc = ERR_INTERNAL;
+        return;
+    }
+    job->rc = begin(c);
+    if (job->rc)
+        return;
+    apply(c, job, &dirty);
+    if (job->rc) {
+        db_rollback(c->writer);
+        return;
+    }
+    job->rc = finish(c);
+    if (job->rc == ERR_UNKNOWN_OUTCOME)
+        reopen(c);
+}
+
+/* A job with savepoints around it, in the transaction under way; false where the transaction itself is lost. */
+static bool run_guarded(struct commit *c, struct commit_job *job)
+{
+    bool dirty;
+
+    if (db_savepoint(c->writer))
+        return false;
+    bool wrote = c->txn.wrote;
+    apply(c, job, &dirty);
+    enum error_code rc = job->rc ? ERR_OK : txn_flush(&c->txn);
+    if (rc || is_fault(job->rc))
+        return false;
+    if (db_savepoint_end(c->writer, job->rc != ERR_OK))
+        return false;
+    if (!job->rc)
+        return true;
+    /* What the job changed in the cache is not in the database; read it anew. */
+    txn_forget(&c->txn);
+    c->txn.wrote = wrote;
+    return txn_load(&c->txn, c->writer) == ERR_OK;
+}
+
+/* After a job failed half-way: once more, each behind a savepoint; if that fails too, each on its own. */
+static void run_apart(struct commit *c, struct commit_job *jobs)
+{
+    bool whole = begin(c) == ERR_OK;
+
+    for (struct commit_job *job = jobs; whole && job; job = job->next)
+        whole = run_guarded(c, job);
+    if (whole) {
+        enum error_code rc = finish(c);
+        if (rc != ERR_FULL) {
+            for (struct commit_job *job = jobs; rc && job; job = job->next)
+                if (!job->rc)
+                    job->rc = rc;
+            if (rc == ERR_UNKNOWN_OUTCOME)
+                reopen(c);
+            return;
+        }
+    } else {
+        db_rollback(c->writer);
+    }
+    for (struct commit_job *job = jobs; job; job = job->next)
+        run_alone(c, job);
+}
+
+static void checkpoint_if_due(struct commit *c, struct commit_stats *stats)
+{
+    int64_t left;
+
+    if (!c->writer || db_wal_bytes(c->writer) < c->options.wal_limit)
+        return;
+    int64_t start = clock_mono_us();
+    db_checkpoint(c->writer, false, &left);
+    stats->checkpoints++;
+    stats->checkpoint_us += clock_mono_us() - start;
+}
+
+static void add_stats(struct commit *c, const struct commit_stats *s)
+{
+    pthread_mutex_lock(&c->mutex);
+    c->stats.commits += s->commits;
+    c->stats.jobs += s->jobs;
+    c->stats.checkpoints += s->checkpoints;
+    c->stats.commit_us += s->commit_us;
+    c->stats.lock_us += s->lock_us;
+    c->stats.checkpoint_us += s->checkpoint_us;
+    c->stats.wal_bytes = c->writer ? db_wal_bytes(c->writer) : 0;
+    pthread_mutex_unlock(&c->mutex);
+}
+
+/* Under the writer lock.  Returns the jobs that were not reached. */
+static struct commit_job *run_locked(struct commit *c, struct commit_job *jobs, struct commit_stats *stats)
+{
+    struct commit_job *cut = NULL;
+
+    if (!c->writer && reopen(c)) {
+        fail_all(jobs, ERR_INTERNAL);
+        return NULL;
+    }
+    if (jobs->outside) {
+        cut = jobs->next;
+        jobs->next = NULL;
+        jobs->rc = jobs->outside(jobs, c->writer);
+        return cut;
+    }
+    int64_t start = clock_mono_us();
+    if (!run_together(c, jobs, &cut))
+        run_apart(c, jobs);
+    stats->commit_us = clock_mono_us() - start;
+    stats->commits = 1;
+    for (struct commit_job *job = jobs; job; job = job->next)
+        stats->jobs++;
+    checkpoint_if_due(c, stats);
+    return cut;
+}
+
+/* Commits a batch; returns the jobs of it that must be tried again. */
+static struct commit_job *run_batch(struct commit *c, struct commit_job *jobs)
+{
+    struct commit_stats stats = {0};
+    int64_t start = clock_mono_us();
+    enum error_code rc = writelock_take(c->lock, jobs->deadline);
+
+    stats.lock_us = clock_mono_us() - start;
+    if (rc) {
+        /* The oldest one's time is up; the others have theirs still to come. */
+        struct commit_job *rest = rc == ERR_BUSY ? jobs->next : NULL;
+        if (rest)
+            jobs->next = NULL;
+        fail_all(jobs, rc);
+        return rest;
+    }
+    c->wrote = false;
+    struct commit_job *rest = run_locked(c, jobs, &stats);
+    writelock_release(c->lock);
+    add_stats(c, &stats);
+    if (c->wrote && c->options.on_commit)
+        c->options.on_commit(c->options.context);
+    return rest;
+}
+
+/* Takes the head of the queue: jobs that share a transaction, or one that runs outside of any. */
+static struct commit_job *take(struct commit *c)
+{
+    struct commit_job *jobs = c->head, *last = jobs;
+
+    for (int n = 1; last && !last->outside && last->next && !last->next->outside && n < BATCH_MAX; n++)
+        last = last->next;
+    if (!last)
+        return NULL;
+    c->head = last->next;
+    if (!c->head)
+        c->tail = &c->head;
+    last->next = NULL;
+    return jobs;
+}
+
+static void put_back(struct commit *c, struct commit_job *jobs)
+{
+    struct commit_job *last = jobs;
+
+    if (!jobs)
+        return;
+    while (last->next)
+        last = last->next;
+    pthread_mutex_lock(&c->mutex);
+    last->next = c->head;
+    if (!c->head)
+        c->tail = &last->next;
+    c->head = jobs;
+    pthread_mutex_unlock(&c->mutex);
+}
+
+static void lead(struct commit *c)
+{
+    for (;;) {
+        pthread_mutex_lock(&c->mutex);
+        struct commit_job *jobs = take(c);
+        if (!jobs)
+            c->leading = false;
+        pthread_mutex_unlock(&c->mutex);
+        if (!jobs)
+            return;
+        put_back(c, run_batch(c, jobs));
+        for (struct commit_job *job = jobs, *next; job; job = next) {
+            next = job->next;
+            job->done(job, job->rc);
+        }
+    }
+}
+
+void commit_submit(struct commit *c, struct commit_job *job)
+{
+    job->next = NULL;
+    job->rc = ERR_OK;
+    job->deadline = clock_mono() + c->options.busy_timeout;
+    pthread_mutex_lock(&c->mutex);
+    *c->tail = job;
+    c->tail = &job->next;
+    bool leads = !c->leading;
+    c->leading = true;
+    pthread_mutex_unlock(&c->mutex);
+    if (leads)
+        lead(c);
+}
+
+struct waiter {
+    struct commit_job job; /* first, so that the job is the waiter */
+    struct commit_job *inner;
+    pthread_mutex_t mutex;
+    pthread_cond_t cond;
+    bool over;
+};
+
+static enum error_code waiter_apply(struct commit_job *job, struct txn *txn)
+{
+    struct waiter *w = (struct waiter *)job;
+    return w->inner->apply(w->inner, txn);
+}
+
+static enum error_code waiter_outside(struct commit_job *job, struct db *db)
+{
+    struct waiter *w = (struct waiter *)job;
+    return w->inner->outside(w->inner, db);
+}
+
+static void waiter_done(struct commit_job *job, enum error_code rc)
+{
+    struct waiter *w = (struct waiter *)job;
+    pthread_mutex_lock(&w->mutex);
+    w->inner->rc = rc;
+    w->over = true;
+    pthread_cond_signal(&w->cond);
+    pthread_mutex_unlock(&w->mutex);
+}
+
+enum error_code commit_wait(struct commit *c, struct commit_job *job)
+{
+    struct waiter w = {.job = {.apply = waiter_apply, .done = waiter_done}, .inner = job};
+
+    if (job->outside)
+        w.job.outside = waiter_outside;
+    pthread_mutex_init(&w.mutex, NULL);
+    pthread_cond_init(&w.cond, NULL);
+    commit_submit(c, &w.job);
+    pthread_mutex_lock(&w.mutex);
+    while (!w.over)
+        pthread_cond_wait(&w.cond, &w.mutex);
+    pthread_mutex_unlock(&w.mutex);
+    pthread_cond_destroy(&w.cond);
+    pthread_mutex_destroy(&w.mutex);
+    return job->rc;
+}

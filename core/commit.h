@@ -1,0 +1,64 @@
+/*
+ * Group commit: concurrent writes of a process are collected and committed in one transaction with one sync.  Whichever
+ * thread finds nobody leading leads: it takes what is queued, commits it, calls each job's done, and goes on until the
+ * queue is empty.  A thread that submits while another leads returns at once.
+ */
+#ifndef KVS_COMMIT_H
+#define KVS_COMMIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "db.h"
+#include "error.h"
+#include "txn.h"
+#include "writelock.h"
+
+struct commit;
+
+struct commit_job {
+    /*
+     * Does the job's writes.  May be called again from the start, after everything it did was taken back.  On failure
+     * nothing of the job stays, whatever it wrote before.
+     */
+    enum error_code (*apply)(struct commit_job *job, struct txn *txn);
+    /* The outcome is known: ERR_OK means committed (and synced, unless relaxed).  Called once, without any lock held. */
+    void (*done)(struct commit_job *job, enum error_code rc);
+    /* Instead of apply: runs under the writer lock, outside a transaction (checkpoints). */
+    enum error_code (*outside)(struct commit_job *job, struct db *db);
+    /* Set by commit_submit and the leader. */
+    struct commit_job *next;
+    int64_t deadline;
+    enum error_code rc;
+};
+
+struct commit_options {
+    const char *path; /* the database file; must outlive the commit */
+    unsigned db_flags;
+    int64_t busy_timeout; /* ms a job waits for its turn */
+    int64_t wal_limit;    /* bytes of log after which the leader checkpoints */
+    /* Called by the leader after each commit that wrote something, before the jobs' done. */
+    void (*on_commit)(void *context);
+    void *context;
+};
+
+/* What the leader has measured since the start, for the metrics; read with commit_stats. */
+struct commit_stats {
+    int64_t commits, jobs, checkpoints;
+    int64_t commit_us, lock_us, checkpoint_us; /* sums */
+    int64_t wal_bytes;
+};
+
+/* lock and writer become the commit's. */
+enum error_code commit_new(struct commit **commit, const struct commit_options *options, struct writelock *lock,
+                           struct db *writer);
+void commit_free(struct commit *commit);
+
+void commit_submit(struct commit *commit, struct commit_job *job);
+
+/* Submits and waits for the outcome. */
+enum error_code commit_wait(struct commit *commit, struct commit_job *job);
+
+void commit_get_stats(struct commit *commit, struct commit_stats *stats);
+
+#endif

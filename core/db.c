@@ -1,0 +1,424 @@
+#include "db.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "mem.h"
+
+enum { PAGE_SIZE = 4096, WAL_FRAME = PAGE_SIZE + 24, CACHE_KIB = 4096, LOG_LIMIT = 16 << 20, BUSY_MS = 5000 };
+
+struct db_query {
+    sqlite3_stmt *stmt;
+    struct db *db;
+    enum error_code rc;
+};
+
+struct db {
+    sqlite3 *handle;
+    struct db_query queries[SQL_COUNT];
+    int64_t wal_bytes;
+};
+
+static const char *const sql_text[SQL_COUNT] = {
+#define SQL_ROW(id, text) [id] = text,
+    SQL_TABLE(SQL_ROW)
+#undef SQL_ROW
+};
+
+void db_global_init(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    sqlite3_initialize();
+}
+
+static enum error_code code_of(int rc)
+{
+    switch (rc & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_DONE:
+    case SQLITE_ROW:
+        return ERR_OK;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return ERR_BUSY;
+    case SQLITE_FULL:
+        return ERR_FULL;
+    case SQLITE_NOMEM:
+        return ERR_NO_MEMORY;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return ERR_CORRUPT;
+    default:
+        return ERR_INTERNAL;
+    }
+}
+
+static enum error_code failed(struct db *db, int rc, const char *what)
+{
+    enum error_code code = code_of(rc);
+
+    if (code != ERR_BUSY && code != ERR_OK)
+        log_line(LOG_ERROR, "database: %s: %s (%d)", what, sqlite3_errstr(rc), sqlite3_extended_errcode(db->handle));
+    return code;
+}
+
+static int on_wal(void *context, sqlite3 *handle, const char *name, int pages)
+{
+    struct db *db = context;
+    (void)handle;
+    (void)name;
+    db->wal_bytes = (int64_t)pages * WAL_FRAME;
+    return SQLITE_OK;
+}
+
+static int pragma(struct db *db, const char *sql)
+{
+    return sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+}
+
+static int wal_mode(struct db *db)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(db->handle, "PRAGMA journal_mode=WAL", -1, &stmt, NULL);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(stmt);
+        if (rc == SQLITE_ROW)
+            rc = strcmp((const char *)sqlite3_column_text(stmt, 0), "wal") ? SQLITE_CANTOPEN : SQLITE_OK;
+    }
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
+static int set_up(struct db *db, unsigned flags)
+{
+    char text[80];
+    int on = 1;
+
+    sqlite3_extended_result_codes(db->handle, 1);
+    sqlite3_busy_timeout(db->handle, BUSY_MS);
+    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_PERSIST_WAL, &on);
+    int rc = SQLITE_OK;
+    if (flags & DB_CREATE) {
+        snprintf(text, sizeof text, "PRAGMA page_size=%d", PAGE_SIZE);
+        rc = pragma(db, text);
+        if (rc == SQLITE_OK)
+            rc = wal_mode(db);
+    }
+    if (rc == SQLITE_OK)
+        rc = pragma(db, flags & DB_RELAXED ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL");
+    if (rc == SQLITE_OK && (flags & DB_READ_ONLY))
+        rc = pragma(db, "PRAGMA query_only=1");
+    snprintf(text, sizeof text, "PRAGMA cache_size=-%d", CACHE_KIB);
+    if (rc == SQLITE_OK)
+        rc = pragma(db, text);
+    snprintf(text, sizeof text, "PRAGMA journal_size_limit=%d", LOG_LIMIT);
+    if (rc == SQLITE_OK)
+        rc = pragma(db, text);
+    sqlite3_wal_hook(db->handle, on_wal, db);
+    return rc;
+}
+
+enum error_code db_open(struct db **out, const char *path, unsigned flags, struct error *err)
+{
+    struct db *db = mem_zalloc(1, sizeof *db);
+    if (!db)
+        return error_set(err, ERR_NO_MEMORY, NULL, "out of memory");
+    int open_flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+    int rc = sqlite3_open_v2(path, &db->handle, open_flags | (flags & DB_CREATE ? SQLITE_OPEN_CREATE : 0), NULL);
+    if (rc == SQLITE_OK)
+        rc = set_up(db, flags);
+    if (rc != SQLITE_OK) {
+        const char *why =
+            db->handle && sqlite3_errcode(db->handle) != SQLITE_OK ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc);
+        enum error_code code = code_of(rc);
+        error_set(err, code == ERR_OK ? ERR_INTERNAL : code, NULL, "cannot open the database %s: %s", path, why);
+        db_close(db);
+        return err ? err->code : ERR_INTERNAL;
+    }
+    for (size_t i = 0; i < SQL_COUNT; i++)
+        db->queries[i].db = db;
+    *out = db;
+    return ERR_OK;
+}
+
+void db_close(struct db *db)
+{
+    if (!db)
+        return;
+    for (size_t i = 0; i < SQL_COUNT; i++)
+        sqlite3_finalize(db->queries[i].stmt);
+    sqlite3_close(db->handle);
+    mem_free(db);
+}
+
+static int bind(sqlite3_stmt *stmt, int at, const struct db_value *v)
+{
+    switch (v->type) {
+    case DB_TYPE_INT:
+        return sqlite3_bind_int64(stmt, at, v->i);
+    case DB_TYPE_BLOB:
+        return v->p && v->len ? sqlite3_bind_blob64(stmt, at, v->p, v->len, SQLITE_STATIC)
+                              : sqlite3_bind_zeroblob(stmt, at, 0);
+    case DB_TYPE_TEXT:
+        return sqlite3_bind_text64(stmt, at, v->p ? v->p : "", v->len, SQLITE_STATIC, SQLITE_UTF8);
+    default:
+        return sqlite3_bind_null(stmt, at);
+    }
+}
+
+struct db_query *db_start_n(struct db *db, enum sql_id id, const struct db_value *values, size_t count)
+{
+    struct db_query *q = &db->queries[id];
+    int rc = SQLITE_OK;
+
+    q->rc = ERR_OK;
+    if (!q->stmt)
+        rc = sqlite3_prepare_v3(db->handle, sql_text[id], -1, SQLITE_PREPARE_PERSISTENT, &q->stmt, NULL);
+    for (size_t i = 0; rc == SQLITE_OK && i < count; i++)
+        rc = bind(q->stmt, (int)i + 1, &values[i]);
+    if (rc != SQLITE_OK)
+        q->rc = failed(db, rc, sql_text[id]);
+    return q;
+}
+
+bool db_step(struct db_query *q)
+{
+    if (q->rc)
+        return false;
+    int rc = sqlite3_step(q->stmt);
+    if (rc == SQLITE_ROW)
+        return true;
+    if (rc != SQLITE_DONE)
+        q->rc = failed(q->db, rc, sqlite3_sql(q->stmt));
+    return false;
+}
+
+int64_t db_int(struct db_query *q, int column)
+{
+    return sqlite3_column_int64(q->stmt, column);
+}
+
+bool db_is_null(struct db_query *q, int column)
+{
+    return sqlite3_column_type(q->stmt, column) == SQLITE_NULL;
+}
+
+const void *db_blob(struct db_query *q, int column, size_t *len)
+{
+    const void *p = sqlite3_column_blob(q->stmt, column);
+    *len = (size_t)sqlite3_column_bytes(q->stmt, column);
+    if (!p && *len == 0 && sqlite3_column_type(q->stmt, column) != SQLITE_NULL &&
+        sqlite3_errcode(q->db->handle) == SQLITE_NOMEM)
+        q->rc = ERR_NO_MEMORY;
+    return p ? p : "";
+}
+
+const char *db_text(struct db_query *q, int column, size_t *len)
+{
+    const char *p = (const char *)sqlite3_column_text(q->stmt, column);
+    *len = (size_t)sqlite3_column_bytes(q->stmt, column);
+    return p ? p : "";
+}
+
+enum error_code db_end(struct db_query *q)
+{
+    if (q->stmt)
+        sqlite3_reset(q->stmt);
+    return q->rc;
+}
+
+enum error_code db_run_n(struct db *db, enum sql_id id, const struct db_value *values, size_t count, int64_t *changes)
+{
+    struct db_query *q = db_start_n(db, id, values, count);
+    while (db_step(q))
+        ;
+    if (changes)
+        *changes = sqlite3_changes64(db->handle);
+    return db_end(q);
+}
+
+enum error_code db_script(struct db *db, const char *sql, struct error *err)
+{
+    char *why = NULL;
+    int rc = sqlite3_exec(db->handle, sql, NULL, NULL, &why);
+    enum error_code code = code_of(rc);
+    if (code)
+        error_set(err, code, NULL, "the database refused a statement: %s", why ? why : sqlite3_errstr(rc));
+    sqlite3_free(why);
+    return code;
+}
+
+enum error_code db_read_begin(struct db *db)
+{
+    enum error_code rc = db_run_n(db, SQL_READ_BEGIN, NULL, 0, NULL);
+    return rc;
+}
+
+void db_read_end(struct db *db)
+{
+    if (!sqlite3_get_autocommit(db->handle))
+        db_run_n(db, SQL_COMMIT, NULL, 0, NULL);
+    if (!sqlite3_get_autocommit(db->handle))
+        db_rollback(db);
+}
+
+enum error_code db_write_begin(struct db *db)
+{
+    return db_run_n(db, SQL_WRITE_BEGIN, NULL, 0, NULL);
+}
+
+enum error_code db_commit(struct db *db)
+{
+    enum error_code rc = db_run_n(db, SQL_COMMIT, NULL, 0, NULL);
+    if (!rc)
+        return ERR_OK;
+    /* Out of room is refused before the commit frame is written; anything else may have reached the disk. */
+    bool whole = sqlite3_get_autocommit(db->handle);
+    db_rollback(db);
+    if (rc == ERR_FULL || rc == ERR_BUSY || (rc == ERR_NO_MEMORY && !whole))
+        return rc;
+    return ERR_UNKNOWN_OUTCOME;
+}
+
+void db_rollback(struct db *db)
+{
+    if (!sqlite3_get_autocommit(db->handle))
+        sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+}
+
+enum error_code db_savepoint(struct db *db)
+{
+    return db_run_n(db, SQL_SAVEPOINT, NULL, 0, NULL);
+}
+
+enum error_code db_savepoint_end(struct db *db, bool undo)
+{
+    enum error_code rc = undo ? db_run_n(db, SQL_SAVEPOINT_UNDO, NULL, 0, NULL) : ERR_OK;
+    enum error_code released = db_run_n(db, SQL_SAVEPOINT_END, NULL, 0, NULL);
+    return rc ? rc : released;
+}
+
+int64_t db_total_changes(struct db *db)
+{
+    return sqlite3_total_changes64(db->handle);
+}
+
+static enum error_code one_int(struct db *db, enum sql_id id, int64_t *n)
+{
+    struct db_query *q = db_start_n(db, id, NULL, 0);
+    if (db_step(q))
+        *n = db_int(q, 0);
+    return db_end(q);
+}
+
+enum error_code db_data_version(struct db *db, int64_t *version)
+{
+    return one_int(db, SQL_DATA_VERSION, version);
+}
+
+enum error_code db_user_version(struct db *db, int64_t *version)
+{
+    return one_int(db, SQL_USER_VERSION, version);
+}
+
+enum error_code db_set_user_version(struct db *db, int64_t version)
+{
+    char text[64];
+    snprintf(text, sizeof text, "PRAGMA user_version=%lld", (long long)version);
+    return code_of(pragma(db, text));
+}
+
+int64_t db_wal_bytes(const struct db *db)
+{
+    return db->wal_bytes;
+}
+
+enum error_code db_checkpoint(struct db *db, bool truncate, int64_t *left)
+{
+    int frames = 0, copied = 0;
+    int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+
+    if (truncate)
+        sqlite3_busy_timeout(db->handle, 0);
+    int rc = sqlite3_wal_checkpoint_v2(db->handle, "main", mode, &frames, &copied);
+    if (truncate)
+        sqlite3_busy_timeout(db->handle, BUSY_MS);
+    *left = frames > copied ? frames - copied : 0;
+    if ((rc & 0xff) == SQLITE_BUSY)
+        return ERR_OK;
+    if (rc == SQLITE_OK && *left == 0)
+        db->wal_bytes = 0;
+    return rc == SQLITE_OK ? ERR_OK : failed(db, rc, "checkpoint");
+}
+
+enum error_code db_size(struct db *db, int64_t *bytes, int64_t *free_bytes)
+{
+    int64_t pages = 0, spare = 0;
+    enum error_code rc = one_int(db, SQL_PAGE_COUNT, &pages);
+    if (!rc)
+        rc = one_int(db, SQL_FREE_COUNT, &spare);
+    *bytes = pages * PAGE_SIZE;
+    *free_bytes = spare * PAGE_SIZE;
+    return rc;
+}
+
+enum error_code db_integrity(struct db *db, void (*report)(void *, const char *), void *context)
+{
+    struct db_query *q = db_start_n(db, SQL_INTEGRITY, NULL, 0);
+    size_t len;
+
+    while (db_step(q)) {
+        const char *line = db_text(q, 0, &len);
+        if (strcmp(line, "ok"))
+            report(context, line);
+    }
+    return db_end(q);
+}
+
+static enum error_code copy_pages(struct db *db, sqlite3 *to, void (*progress)(void *, int64_t, int64_t), void *context)
+{
+    sqlite3_backup *job = sqlite3_backup_init(to, "main", db->handle, "main");
+    int rc = job ? SQLITE_OK : sqlite3_errcode(to);
+
+    while (job && (rc == SQLITE_OK || rc == SQLITE_BUSY || rc == SQLITE_LOCKED)) {
+        rc = sqlite3_backup_step(job, 1024);
+        int total = sqlite3_backup_pagecount(job);
+        if (progress)
+            progress(context, total - sqlite3_backup_remaining(job), total);
+    }
+    if (job) {
+        int end = sqlite3_backup_finish(job);
+        rc = rc == SQLITE_DONE ? end : rc;
+    }
+    return code_of(rc);
+}
+
+enum error_code db_backup(struct db *db, const char *path, void (*progress)(void *, int64_t, int64_t), void *context,
+                          struct error *err)
+{
+    sqlite3 *to = NULL;
+    int rc = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    /* One snapshot for the whole copy: without it, every commit in between would start the copy again. */
+    enum error_code code = rc == SQLITE_OK ? db_read_begin(db) : code_of(rc);
+    int64_t version;
+    if (!code)
+        code = db_user_version(db, &version);
+    if (!code)
+        code = copy_pages(db, to, progress, context);
+    db_read_end(db);
+    if (!code)
+        code = code_of(sqlite3_exec(to, "PRAGMA journal_mode=DELETE", NULL, NULL, NULL));
+    if (code)
+        error_set(err, code, NULL, "backup to %s failed: %s", path, to ? sqlite3_errmsg(to) : "out of memory");
+    sqlite3_close(to);
+    return code;
+}

@@ -1,0 +1,129 @@
+#include "dispatch.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "ops.h"
+
+/* The hottest first: rows are searched in order. */
+static const struct op table[] = {
+    {"/kv/get", OP_POST, SCOPE_READ, kv_get_parse, kv_get, NULL, NULL},
+    {"/kv/set", OP_POST, SCOPE_WRITE, kv_set_parse, NULL, kv_set, NULL},
+    {"/queue/enqueue", OP_POST | OP_QUEUE, SCOPE_WRITE, queue_enqueue_parse, NULL, queue_enqueue, NULL},
+    {"/queue/dequeue", OP_POST | OP_QUEUE | OP_WAITS, SCOPE_WRITE, queue_dequeue_parse, NULL, queue_dequeue, NULL},
+    {"/queue/ack", OP_POST | OP_QUEUE, SCOPE_WRITE, queue_ack_parse, NULL, queue_ack, NULL},
+    {"/kv/atomic", OP_POST, SCOPE_WRITE, kv_atomic_parse, NULL, kv_atomic, NULL},
+    {"/kv/list", OP_POST | OP_SNAPSHOT, SCOPE_READ, kv_list_parse, kv_list, NULL, NULL},
+    {"/kv/get-many", OP_POST | OP_SNAPSHOT, SCOPE_READ, kv_get_many_parse, kv_get_many, NULL, NULL},
+    {"/kv/delete", OP_POST, SCOPE_WRITE, kv_delete_parse, NULL, kv_delete, NULL},
+    {"/kv/create", OP_POST, SCOPE_WRITE, kv_set_parse, NULL, kv_create, NULL},
+    {"/kv/update", OP_POST, SCOPE_WRITE, kv_update_parse, NULL, kv_update, NULL},
+    {"/kv/increment", OP_POST, SCOPE_WRITE, kv_increment_parse, NULL, kv_increment, NULL},
+    {"/kv/touch", OP_POST, SCOPE_WRITE, kv_touch_parse, NULL, kv_touch, NULL},
+    {"/kv/purge", OP_POST, SCOPE_WRITE, kv_purge_parse, NULL, kv_purge, NULL},
+    {"/kv/reset", OP_POST | OP_EMPTY, SCOPE_ADMIN, NULL, NULL, kv_reset, NULL},
+    {"/kv/clean-expired", OP_POST | OP_EMPTY, SCOPE_ADMIN, NULL, NULL, kv_clean_expired, NULL},
+    {"/queue/enqueue-many", OP_POST | OP_QUEUE, SCOPE_WRITE, queue_enqueue_many_parse, NULL, queue_enqueue_many, NULL},
+    {"/queue/ack-many", OP_POST | OP_QUEUE, SCOPE_WRITE, queue_ack_many_parse, NULL, queue_ack_many, NULL},
+    {"/queue/nack", OP_POST | OP_QUEUE, SCOPE_WRITE, queue_nack_parse, NULL, queue_nack, NULL},
+    {"/queue/extend", OP_POST | OP_QUEUE, SCOPE_WRITE, queue_extend_parse, NULL, queue_extend, NULL},
+    {"/queue/dead", OP_POST | OP_QUEUE, SCOPE_READ, queue_dead_parse, NULL, queue_dead, NULL},
+    {"/queue/redrive", OP_POST | OP_QUEUE, SCOPE_WRITE, queue_redrive_parse, NULL, queue_redrive, NULL},
+    {"/queue/discard", OP_POST | OP_QUEUE, SCOPE_WRITE, queue_redrive_parse, NULL, queue_discard, NULL},
+    {"/queue/stats", OP_POST | OP_QUEUE | OP_SNAPSHOT, SCOPE_READ, queue_stats_parse, queue_stats, NULL, NULL},
+    {"/queue/purge", OP_POST | OP_QUEUE, SCOPE_WRITE, queue_purge_parse, NULL, queue_purge, NULL},
+    {"/health", OP_GET, SCOPE_PUBLIC, NULL, health_read, NULL, NULL},
+};
+
+const struct op *dispatch_table(size_t *count)
+{
+    *count = sizeof table / sizeof table[0];
+    return table;
+}
+
+const struct op *dispatch_find(const char *path)
+{
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (strcmp(table[i].path, path) == 0)
+            return &table[i];
+    return NULL;
+}
+
+static enum error_code check_method(struct call *call)
+{
+    unsigned flags = call->op->flags;
+
+    switch (call->request->method) {
+    case METHOD_POST:
+        return flags & OP_POST ? ERR_OK : ERR_METHOD;
+    case METHOD_GET:
+    case METHOD_HEAD:
+        return flags & OP_GET ? ERR_OK : ERR_METHOD;
+    default:
+        return ERR_METHOD;
+    }
+}
+
+/* application/json, text/json or anything/…+json, whatever the parameters. */
+static bool is_json_type(const char *type)
+{
+    size_t n = strcspn(type, "; \t");
+
+    if ((n == 16 && !strncasecmp(type, "application/json", n)) || (n == 9 && !strncasecmp(type, "text/json", n)))
+        return true;
+    return n > 5 && !strncasecmp(type + n - 5, "+json", 5);
+}
+
+static enum error_code check_body(struct call *call)
+{
+    static const char *const opaque[] = {"value", "payload", NULL};
+    struct kvs_request *r = call->request;
+
+    if (r->content_type && r->content_type[0] && r->body_len && !is_json_type(r->content_type))
+        return ERR_MEDIA;
+    if (r->body_state == BODY_TOO_LARGE)
+        return error_set(&call->err, ERR_TOO_LARGE, NULL, "the body is over the limit of %lld bytes",
+                         (long long)call->kvs->config->max_body);
+    if (r->body_state == BODY_CUT)
+        return error_set(&call->err, ERR_BAD_JSON, NULL, "the body is shorter than its Content-Length");
+    if (r->body_len == 0 && (call->op->flags & OP_EMPTY)) {
+        r->body = "{}";
+        r->body_len = 2;
+    }
+    if (r->body_len == 0)
+        return error_set(&call->err, ERR_BAD_JSON, NULL, "the body is empty: it must be a JSON object");
+    return json_scan(&call->doc, r->body, r->body_len, opaque, &call->arena, &call->err);
+}
+
+static enum error_code parse_body(struct call *call)
+{
+    static const char *const none[] = {NULL};
+    struct fields f;
+    enum error_code rc = check_body(call);
+
+    if (rc)
+        return rc;
+    return call->op->parse ? call->op->parse(call) : call_fields(call, &f, none);
+}
+
+enum error_code dispatch_prepare(struct call *call)
+{
+    struct kvs_request *r = call->request;
+
+    call->op = dispatch_find(r->path);
+    if (!call->op || call->op->scope != SCOPE_PUBLIC) {
+        call->grant = auth_check(call->kvs->auth, r);
+        if (!call->grant)
+            return ERR_UNAUTHORIZED;
+    }
+    if (!call->op)
+        return error_set(&call->err, ERR_NOT_FOUND, NULL, "there is no such endpoint");
+    enum error_code rc = check_method(call);
+    if (rc)
+        return rc;
+    if (call->op->scope != SCOPE_PUBLIC && call->grant->scope < call->op->scope)
+        return ERR_FORBIDDEN;
+    if (r->method == METHOD_POST)
+        return parse_body(call);
+    return ERR_OK;
+}

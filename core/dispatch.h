@@ -1,0 +1,45 @@
+/*
+ * The table of operations.  Reading it is reading the product.
+ */
+#ifndef KVS_DISPATCH_H
+#define KVS_DISPATCH_H
+
+#include "auth.h"
+#include "call.h"
+#include "error.h"
+#include "txn.h"
+
+enum op_flags {
+    OP_GET = 1,      /* answers GET and HEAD */
+    OP_POST = 2,     /* answers POST with a JSON body */
+    OP_EMPTY = 4,    /* the body may be missing */
+    OP_SNAPSHOT = 8, /* read gets a snapshot with the bucket found in it */
+    OP_QUEUE = 16,   /* works on the queue, which is in the durable file whatever the bucket */
+    OP_WAITS = 32    /* may wait for something to happen (waitMs) */
+};
+
+struct op {
+    const char *path;
+    unsigned flags;
+    enum scope scope;
+    /* Syntax and limits: the body into call->args.  NULL: there are no fields. */
+    enum error_code (*parse)(struct call *call);
+    /* One of the three: answers from a snapshot, does its writes in a transaction, or takes the call over as a stream. */
+    enum error_code (*read)(struct call *call, struct view *view);
+    enum error_code (*apply)(struct call *call, struct txn *txn);
+    enum error_code (*stream)(struct call *call);
+};
+
+/* The row for an endpoint; NULL where there is none. */
+const struct op *dispatch_find(const char *path);
+
+/* All rows, in the order of the table. */
+const struct op *dispatch_table(size_t *count);
+
+/*
+ * Judges the request up to its arguments: endpoint, token, method, media type, body, fields.  On success call->op and
+ * call->args are set.
+ */
+enum error_code dispatch_prepare(struct call *call);
+
+#endif

@@ -1,0 +1,113 @@
+#include "hostfs.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+/* Magic numbers of network file systems, from statfs(2). */
+static const struct {
+    unsigned long magic;
+    const char *name;
+} network[] = {
+    {0x6969, "NFS"},      {0x517b, "SMB"}, {0xff534d42, "CIFS"}, {0xfe534d42, "SMB2"}, {0x5346414f, "AFS"},
+    {0x73757245, "Coda"}, {0x564c, "NCP"}, {0x01021997, "9P"},   {0x00c36400, "Ceph"}, {0x0bd00bd0, "Lustre"},
+};
+
+static enum error_code refuse(struct error *err, const char *dir, const char *why)
+{
+    return error_set(err, ERR_INTERNAL, NULL, "the database's directory %s %s", dir, why);
+}
+
+static enum error_code check_kind(const char *dir, struct error *err)
+{
+    struct statfs fs;
+
+    if (statfs(dir, &fs))
+        return refuse(err, dir, strerror(errno));
+    for (size_t i = 0; i < sizeof network / sizeof network[0]; i++)
+        if (((unsigned long)fs.f_type & 0xffffffffUL) == network[i].magic)
+            return error_set(err, ERR_INTERNAL, NULL,
+                             "the database's directory %s is on a network file system (%s), where its log cannot be "
+                             "shared safely: set KV_DB_PATH to a local disk",
+                             dir, network[i].name);
+    return ERR_OK;
+}
+
+/* The web server's document root, where it tells: whatever lies below could be downloaded. */
+static enum error_code check_root(const char *dir, struct error *err)
+{
+    const char *root = getenv("DOCUMENT_ROOT");
+    char real_root[PATH_MAX], real_dir[PATH_MAX];
+
+    if (!root || !root[0] || !realpath(root, real_root) || !realpath(dir, real_dir) || !strcmp(real_root, "/"))
+        return ERR_OK;
+    size_t n = strlen(real_root);
+    if (strncmp(real_dir, real_root, n) || (real_dir[n] && real_dir[n] != '/'))
+        return ERR_OK;
+    return refuse(err, dir,
+                  "is below the web server's document root, where anyone could download the database: set "
+                  "KV_DB_PATH to a place outside of it");
+}
+
+static enum error_code check_directory(const char *dir, struct error *err)
+{
+    struct stat st;
+
+    if (stat(dir, &st))
+        return error_set(err, ERR_INTERNAL, NULL,
+                         "the database's directory %s cannot be used: %s (make it, or set "
+                         "KV_DB_PATH)",
+                         dir, strerror(errno));
+    if (!S_ISDIR(st.st_mode))
+        return refuse(err, dir, "is no directory: set KV_DB_PATH to a file in a directory");
+    if ((st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX))
+        return refuse(err, dir, "can be written by everyone: chmod o-w it");
+    if (access(dir, W_OK | X_OK))
+        return refuse(err, dir,
+                      errno == EROFS ? "is on a read-only file system: set KV_DB_PATH elsewhere"
+                                     : "cannot be written by this user: chown or chmod it");
+    return ERR_OK;
+}
+
+static enum error_code check_file(const char *path, struct error *err)
+{
+    struct stat st;
+
+    if (stat(path, &st))
+        return ERR_OK;
+    if (!S_ISREG(st.st_mode))
+        return error_set(err, ERR_INTERNAL, NULL, "the database %s is no regular file: set KV_DB_PATH", path);
+    if (st.st_mode & S_IWOTH)
+        return error_set(err, ERR_INTERNAL, NULL, "the database %s can be written by everyone: chmod o-rwx it", path);
+    if (access(path, R_OK | W_OK))
+        return error_set(err, ERR_INTERNAL, NULL,
+                         "the database %s cannot be read and written by this user (%s): chown "
+                         "or chmod it",
+                         path, strerror(errno));
+    return ERR_OK;
+}
+
+enum error_code hostfs_check(const char *path, struct error *err)
+{
+    char dir[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t n = slash ? (size_t)(slash - path) : 1;
+
+    if (strlen(path) + 16 >= sizeof dir)
+        return error_set(err, ERR_INTERNAL, NULL, "the database's path is too long");
+    memcpy(dir, slash ? path : ".", n);
+    dir[n] = '\0';
+    if (!dir[0])
+        memcpy(dir, "/", 2);
+    enum error_code rc = check_directory(dir, err);
+    if (!rc)
+        rc = check_kind(dir, err);
+    if (!rc)
+        rc = check_root(dir, err);
+    return rc ? rc : check_file(path, err);
+}

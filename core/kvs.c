@@ -1,0 +1,152 @@
+#include "kvs.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "call.h"
+#include "clock.h"
+#include "cors.h"
+#include "dispatch.h"
+#include "hub.h"
+#include "log.h"
+#include "maint.h"
+#include "mem.h"
+
+enum {
+    WAL_LIMIT_FCGI = 8 << 20,
+    WAL_LIMIT_CGI = 1 << 20, /* whoever opens the file next may have to read all of it */
+    IDLE_READERS = 32
+};
+
+static void on_commit(void *context)
+{
+    struct kvs *kvs = context;
+    hub_notify(kvs->hub);
+}
+
+static enum error_code open_stores(struct kvs *kvs, struct error *err)
+{
+    const struct config *c = kvs->config;
+    struct store_options options = {
+        .path = c->db_path,
+        .relaxed = c->durability == DURABILITY_RELAXED,
+        .busy_timeout = c->busy_timeout,
+        .wal_limit = kvs->mode == KVS_CGI ? WAL_LIMIT_CGI : WAL_LIMIT_FCGI,
+        .idle_readers = IDLE_READERS,
+        .on_commit = on_commit,
+        .context = kvs,
+    };
+    return store_open(&kvs->file, &options, err);
+}
+
+struct kvs *kvs_open(const struct config *config, enum kvs_mode mode, char *message, size_t message_size)
+{
+    struct error err = ERROR_INIT;
+    struct kvs *kvs = mem_zalloc(1, sizeof *kvs);
+
+    if (sodium_init() < 0 || !kvs) {
+        snprintf(message, message_size, "out of memory");
+        mem_free(kvs);
+        return NULL;
+    }
+    db_global_init();
+    kvs->config = config;
+    kvs->mode = mode;
+    kvs->started = clock_mono();
+    kvs->auth = auth_new(config);
+    enum error_code rc = kvs->auth ? ERR_OK : ERR_NO_MEMORY;
+    if (!rc)
+        rc = hub_new(&kvs->hub, kvs);
+    if (!rc)
+        rc = open_stores(kvs, &err);
+    if (!rc)
+        rc = hub_open(kvs->hub);
+    if (!rc)
+        return kvs;
+    snprintf(message, message_size, "%s", err.message[0] ? err.message : error_text(rc));
+    kvs_close(kvs);
+    return NULL;
+}
+
+void kvs_close(struct kvs *kvs)
+{
+    if (!kvs)
+        return;
+    hub_free(kvs->hub);
+    store_close(kvs->file);
+    auth_free(kvs->auth);
+    mem_free(kvs);
+}
+
+static void answer_no_memory(struct kvs_request *request)
+{
+    static const char body[] = "{\"error\":{\"code\":\"busy\",\"message\":\"out of memory\"}}";
+    struct kvs_response response = {503, "application/json", "Retry-After: 1\r\n", body, sizeof body - 1};
+    request->sink->answer(request->sink, &response);
+}
+
+void kvs_handle(struct kvs *kvs, struct kvs_request *request)
+{
+    request->core = NULL;
+    if (request->method == METHOD_OPTIONS && cors_preflight(kvs->config, request))
+        return;
+    struct call *call = mem_zalloc(1, sizeof *call);
+    if (!call) {
+        answer_no_memory(request);
+        return;
+    }
+    call->kvs = kvs;
+    call->request = request;
+    call->store = kvs->file;
+    call->bucket = BUCKET_DEFAULT;
+    call->started = clock_mono_us();
+    request->core = call;
+    enum error_code rc = atomic_load(&kvs->stopping) ? ERR_STOPPING : dispatch_prepare(call);
+    if (rc)
+        call_answer(call, rc);
+    else
+        call_run(call);
+}
+
+void kvs_cancel(struct kvs *kvs, struct kvs_request *request)
+{
+    hub_cancel(kvs->hub, request);
+}
+
+int kvs_wake_fd(const struct kvs *kvs)
+{
+    return hub_fd(kvs->hub);
+}
+
+static int until_maintenance(struct kvs *kvs)
+{
+    int64_t every = kvs->config->maint_interval * 1000, now = clock_mono();
+
+    if (every <= 0)
+        return -1;
+    if (!kvs->next_maint)
+        kvs->next_maint = now + every;
+    if (now >= kvs->next_maint) {
+        maint_run(kvs, NULL);
+        now = clock_mono();
+        kvs->next_maint = now + every;
+    }
+    return (int)(kvs->next_maint - now);
+}
+
+int kvs_tick(struct kvs *kvs, bool own_maintenance)
+{
+    int due = hub_tick(kvs->hub);
+
+    if (!own_maintenance || atomic_load(&kvs->stopping))
+        return due;
+    int maint = until_maintenance(kvs);
+    return due < 0 || (maint >= 0 && maint < due) ? maint : due;
+}
+
+void kvs_stop(struct kvs *kvs)
+{
+    atomic_store(&kvs->stopping, true);
+    hub_stop(kvs->hub);
+}

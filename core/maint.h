@@ -1,0 +1,32 @@
+/*
+ * Maintenance: reclaims what reads already no longer see.  Everything happens in small transactions, between which other
+ * writers get their turn; it may run in several processes at once.
+ */
+#ifndef KVS_MAINT_H
+#define KVS_MAINT_H
+
+#include <stdint.h>
+
+#include "error.h"
+#include "service.h"
+#include "txn.h"
+
+struct maint_report {
+    int64_t expired; /* entries turned into markers */
+    int64_t lapsed;  /* leases that ran out: messages put back or made dead letters */
+    int64_t markers; /* old markers dropped */
+    int64_t rows;    /* rows of destroyed buckets removed */
+};
+
+/* One whole run over every store, then a checkpoint.  report may be NULL. */
+enum error_code maint_run(struct kvs *kvs, struct maint_report *report);
+
+/* One step, for whoever has a transaction: at most limit entries that have expired; *count gets how many. */
+enum error_code maint_expire(struct txn *t, int64_t limit, int64_t *count);
+
+/* Copies the log into the database; truncate also cuts it. */
+enum error_code maint_checkpoint(struct store *store, bool truncate);
+
+enum { MAINT_STEP = 250 };
+
+#endif

@@ -1,0 +1,101 @@
+#include "clock.h"
+#include "maint.h"
+#include "ops.h"
+
+static void answer_ok(struct call *call)
+{
+    json_out_object(&call->json);
+    json_out_name(&call->json, "ok");
+    json_out_bool(&call->json, true);
+}
+
+/* Every bucket goes on under a new id with no entries; the rows of the old one wait for maintenance. */
+static enum error_code reset_bucket(struct txn *t, struct bucket *b)
+{
+    enum error_code rc = db_run(t->db, SQL_DOOMED_ADD, DB_INT(b->id));
+    b->id = txn_next_bucket(t);
+    b->keys = b->held = b->bytes = 0;
+    b->compacted = b->revision;
+    b->dirty = true;
+    return rc;
+}
+
+static enum error_code reset_buckets(struct txn *t)
+{
+    struct bucket *list = NULL, *b;
+    struct db_query *q = db_start(t->db, SQL_BUCKET_LIST, DB_TEXT("", 0));
+    enum error_code rc = ERR_OK;
+
+    while (!rc && db_step(q)) {
+        b = arena_alloc(&t->arena, sizeof *b);
+        rc = b ? bucket_read(q, b, &t->arena) : ERR_NO_MEMORY;
+        if (rc)
+            break;
+        b->next = list;
+        list = b;
+    }
+    enum error_code end = db_end(q);
+    for (struct bucket *named = list; !rc && !end && named; named = named->next) {
+        rc = txn_bucket(t, named->name, &b, NULL);
+        if (!rc)
+            rc = reset_bucket(t, b);
+    }
+    return rc ? rc : end;
+}
+
+enum error_code kv_reset(struct call *call, struct txn *t)
+{
+    enum error_code rc = reset_buckets(t);
+    if (!rc)
+        rc = db_run_n(t->db, SQL_RESET_MESSAGES, NULL, 0, NULL);
+    if (!rc)
+        rc = db_run_n(t->db, SQL_RESET_PAYLOADS, NULL, 0, NULL);
+    if (!rc)
+        rc = db_run_n(t->db, SQL_RESET_DEDUPE, NULL, 0, NULL);
+    answer_ok(call);
+    json_out_end(&call->json);
+    return rc;
+}
+
+enum error_code kv_clean_expired(struct call *call, struct txn *t)
+{
+    enum error_code rc = maint_expire(t, MAINT_STEP, &call->step);
+    if (rc)
+        return rc;
+    call->again = call->step == MAINT_STEP;
+    answer_ok(call);
+    json_out_name(&call->json, "deleted");
+    json_out_int(&call->json, call->total + call->step);
+    json_out_end(&call->json);
+    return ERR_OK;
+}
+
+static enum error_code can_read(struct view *view)
+{
+    int64_t version;
+    struct db_query *q = db_start_n(view->db, SQL_STATE_LOAD, NULL, 0);
+    bool there = db_step(q);
+    enum error_code rc = db_end(q);
+    if (!rc && !there)
+        rc = ERR_CORRUPT;
+    return rc ? rc : db_user_version(view->db, &version);
+}
+
+enum error_code health_read(struct call *call, struct view *view)
+{
+    enum error_code rc = can_read(view);
+    double up = (double)(clock_mono() - call->kvs->started) / 1000.0;
+
+    json_out_object(&call->json);
+    json_out_name(&call->json, "ok");
+    json_out_bool(&call->json, rc == ERR_OK);
+    json_out_name(&call->json, "uptime");
+    json_out_double(&call->json, up);
+    json_out_name(&call->json, "version");
+    json_out_cstr(&call->json, PACKAGE_VERSION);
+    json_out_name(&call->json, "mode");
+    json_out_cstr(&call->json, call->kvs->mode == KVS_CGI ? "cgi" : "fastcgi");
+    json_out_end(&call->json);
+    call->unhealthy = rc != ERR_OK;
+    return ERR_OK;
+}

@@ -1,0 +1,179 @@
+#include <string.h>
+
+#include "clock.h"
+#include "entry.h"
+#include "ops.h"
+
+enum { KEYS_MAX = 1000, ANSWER_MAX = 16 << 20 };
+
+struct get_args {
+    struct key key;
+    int64_t revision; /* 0: the newest */
+    bool markers;
+};
+
+struct get_many_args {
+    struct key *keys;
+    size_t count;
+};
+
+enum error_code kv_get_parse(struct call *call)
+{
+    static const char *const names[] = {"key", "bucket", "revision", "markers", NULL};
+    struct get_args *a = call_args(call, sizeof *a);
+    struct fields f;
+
+    if (!a)
+        return ERR_NO_MEMORY;
+    enum error_code rc = call_fields(call, &f, names);
+    if (!rc)
+        rc = fields_bucket(&f, "bucket", &call->bucket);
+    if (!rc)
+        rc = fields_key(&f, "key", &a->key);
+    if (!rc)
+        rc = fields_int(&f, "revision", 1, INT64_MAX, &a->revision);
+    return rc ? rc : fields_bool(&f, "markers", &a->markers);
+}
+
+/* {"entry": …} or null. */
+static enum error_code answer_entry(struct call *call, struct entry *e, bool shown)
+{
+    enum error_code rc = ERR_OK;
+
+    json_out_object(&call->json);
+    json_out_name(&call->json, "entry");
+    if (shown)
+        rc = entry_to_json(&call->json, e, false, &call->arena);
+    else
+        json_out_null(&call->json);
+    if (!rc)
+        json_out_end(&call->json);
+    return rc;
+}
+
+static bool is_shown(const struct entry *e, int64_t now, bool markers)
+{
+    return entry_is_live(e, now) || (markers && e->revision && e->op != ENTRY_PUT);
+}
+
+static enum error_code no_bucket(struct call *call)
+{
+    return error_set(&call->err, ERR_NO_BUCKET, "bucket", "there is no bucket %s: /bucket/create makes it",
+                     call->bucket);
+}
+
+/* The bucket and the entry in one statement: this is the hottest path of all. */
+static enum error_code get_newest(struct call *call, struct view *view, const struct get_args *a)
+{
+    struct db_query *q =
+        db_start(view->db, SQL_GET, DB_TEXT(call->bucket, strlen(call->bucket)), DB_BLOB(a->key.data, a->key.len));
+    struct entry e = {.revision = 0};
+    enum error_code rc = ERR_OK;
+
+    if (!db_step(q) || db_is_null(q, 10)) {
+        enum error_code end = db_end(q);
+        return end ? end : no_bucket(call);
+    }
+    if (db_int(q, 11) > view->now)
+        view->now = db_int(q, 11);
+    if (!db_is_null(q, 0))
+        rc = entry_read(q, 0, db_int(q, 10), &e);
+    if (!rc)
+        rc = answer_entry(call, &e, is_shown(&e, view->now, a->markers));
+    enum error_code end = db_end(q);
+    return rc ? rc : end;
+}
+
+/* A marker is an entry too: whoever names its revision gets it. */
+static enum error_code get_revision(struct call *call, struct view *view, const struct get_args *a)
+{
+    struct bucket b;
+    struct entry e;
+    enum error_code rc = db_read_begin(view->db);
+
+    if (!rc)
+        rc = bucket_find(view->db, call->bucket, false, &b, &call->arena, &call->err);
+    if (!rc)
+        rc = entry_find_revision(view->db, b.id, &a->key, a->revision, &e, &call->arena);
+    db_read_end(view->db);
+    if (rc)
+        return rc;
+    int64_t now = b.time > view->now ? b.time : view->now;
+    return answer_entry(call, &e, e.revision == a->revision && is_shown(&e, now, true));
+}
+
+enum error_code kv_get(struct call *call, struct view *view)
+{
+    const struct get_args *a = call->args;
+    return a->revision ? get_revision(call, view, a) : get_newest(call, view, a);
+}
+
+enum error_code kv_get_many_parse(struct call *call)
+{
+    static const char *const names[] = {"keys", "bucket", NULL};
+    struct get_many_args *a = call_args(call, sizeof *a);
+    struct fields f;
+    size_t node;
+
+    if (!a)
+        return ERR_NO_MEMORY;
+    enum error_code rc = call_fields(call, &f, names);
+    if (!rc)
+        rc = fields_bucket(&f, "bucket", &call->bucket);
+    if (!rc)
+        rc = fields_array_required(&f, "keys", KEYS_MAX, &node, &a->count);
+    if (rc)
+        return rc;
+    a->keys = arena_alloc(&call->arena, a->count * sizeof *a->keys);
+    if (!a->keys)
+        return ERR_NO_MEMORY;
+    size_t i = node + 1;
+    for (size_t n = 0; !rc && n < a->count; n++) {
+        char path[32];
+        fields_item_path(path, sizeof path, "keys", n);
+        rc = key_from_json(&call->doc, i, 1, path, &call->arena, &a->keys[n], &call->err);
+        i = call->doc.nodes[i].next;
+    }
+    return rc;
+}
+
+static enum error_code get_one(struct call *call, struct view *view, const struct key *key)
+{
+    struct db_query *q = db_start(view->db, SQL_ENTRY_FIND, DB_INT(view->bucket.id), DB_BLOB(key->data, key->len));
+    struct entry e = {.revision = 0};
+    enum error_code rc = ERR_OK;
+
+    if (db_step(q))
+        rc = entry_read(q, 0, view->bucket.id, &e);
+    if (rc) {
+        db_end(q);
+        return rc;
+    }
+    if (entry_is_live(&e, view->now))
+        rc = entry_to_json(&call->json, &e, false, &call->arena);
+    else
+        json_out_null(&call->json);
+    enum error_code end = db_end(q);
+    return rc ? rc : end;
+}
+
+enum error_code kv_get_many(struct call *call, struct view *view)
+{
+    const struct get_many_args *a = call->args;
+    enum error_code rc = ERR_OK;
+
+    json_out_object(&call->json);
+    json_out_name(&call->json, "entries");
+    json_out_array(&call->json);
+    for (size_t i = 0; !rc && i < a->count; i++) {
+        rc = get_one(call, view, &a->keys[i]);
+        if (!rc && call->out.len > ANSWER_MAX)
+            rc = error_set(&call->err, ERR_TOO_LARGE, "keys", "the answer would be over %d bytes: ask for fewer keys",
+                           (int)ANSWER_MAX);
+    }
+    if (rc)
+        return rc;
+    json_out_end(&call->json);
+    json_out_end(&call->json);
+    return ERR_OK;
+}

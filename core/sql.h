@@ -1,0 +1,137 @@
+/*
+ * The one table of SQL statements: X(id, text).  Grouped as the modules that use them.
+ */
+#ifndef KVS_SQL_H
+#define KVS_SQL_H
+
+/* The columns of an entry, in the order that entry.c reads them; those of a bucket, for bucket.c. */
+#define SQL_ENTRY "key,revision,version,created,expires,op,encoding,size,sum,value"
+#define SQL_BUCKET                                                                                                     \
+    "name,id,revision,compacted,created,keys,held,bytes,history,ttl,max_value,max_bytes,max_keys,description,"         \
+    "metadata,storage,compression,marker_ttl,republish"
+#define SQL_MESSAGE                                                                                                    \
+    "m.id,m.topic,m.state,m.rank,m.deliver,m.attempts,m.max_attempts,m.enqueued,m.lease,m.lease_until,m.failed,"       \
+    "m.backoff,m.dedupe,m.encoding,m.size,m.sum"
+
+#define SQL_ENGINE_TABLE(X)                                                                                            \
+    X(SQL_READ_BEGIN, "BEGIN")                                                                                         \
+    X(SQL_WRITE_BEGIN, "BEGIN IMMEDIATE")                                                                              \
+    X(SQL_COMMIT, "COMMIT")                                                                                            \
+    X(SQL_SAVEPOINT, "SAVEPOINT job")                                                                                  \
+    X(SQL_SAVEPOINT_UNDO, "ROLLBACK TO job")                                                                           \
+    X(SQL_SAVEPOINT_END, "RELEASE job")                                                                                \
+    X(SQL_DATA_VERSION, "PRAGMA data_version")                                                                         \
+    X(SQL_USER_VERSION, "PRAGMA user_version")                                                                         \
+    X(SQL_PAGE_COUNT, "PRAGMA page_count")                                                                             \
+    X(SQL_FREE_COUNT, "PRAGMA freelist_count")                                                                         \
+    X(SQL_INTEGRITY, "PRAGMA integrity_check(20)")                                                                     \
+    X(SQL_STATE_LOAD, "SELECT time,message,fence,bucket FROM state")                                                   \
+    X(SQL_STATE_SAVE, "UPDATE state SET time=?,message=?,fence=?,bucket=?")
+
+#define SQL_BUCKET_TABLE(X)                                                                                            \
+    X(SQL_BUCKET_INSERT_DEFAULT, "INSERT INTO bucket VALUES(?1,1,0,0,?2,0,0,0,1,0,-1,-1,-1,'','{}',0,0,1800000,NULL)") \
+    X(SQL_BUCKET_FIND, "SELECT " SQL_BUCKET ",(SELECT time FROM state) FROM bucket WHERE name=?")                      \
+    X(SQL_BUCKET_LIST, "SELECT " SQL_BUCKET ",0 FROM bucket WHERE id IS NOT NULL AND name>? ORDER BY name")            \
+    X(SQL_BUCKET_REVISION, "SELECT revision,id FROM bucket WHERE name=?")                                              \
+    X(SQL_BUCKET_SAVE,                                                                                                 \
+      "UPDATE bucket SET id=?2,revision=?3,compacted=?4,created=?5,keys=?6,held=?7,bytes=?8 WHERE name=?1")            \
+    X(SQL_BUCKET_PUT,                                                                                                  \
+      "INSERT OR REPLACE INTO bucket VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)")      \
+    X(SQL_BUCKET_BY_ID, "SELECT name FROM bucket WHERE id=?")                                                          \
+    X(SQL_DOOMED_ADD, "INSERT OR IGNORE INTO doomed VALUES(?)")                                                        \
+    X(SQL_DOOMED_NEXT, "SELECT id FROM doomed LIMIT 1")                                                                \
+    X(SQL_DOOMED_DROP, "DELETE FROM doomed WHERE id=?")                                                                \
+    X(SQL_DOOMED_ENTRIES,                                                                                              \
+      "DELETE FROM entry WHERE bucket=?1 AND key IN (SELECT key FROM entry WHERE bucket=?1 LIMIT ?2)")                 \
+    X(SQL_DOOMED_HISTORY,                                                                                              \
+      "DELETE FROM history WHERE bucket=?1 AND key IN (SELECT key FROM history WHERE bucket=?1 LIMIT ?2)")
+
+#define SQL_KV_TABLE(X)                                                                                                \
+    X(SQL_GET,                                                                                                         \
+      "SELECT e.key,e.revision,e.version,e.created,e.expires,e.op,e.encoding,e.size,e.sum,e.value,b.id,b.storage,"     \
+      "(SELECT time FROM state) FROM bucket b LEFT JOIN entry e ON e.bucket=b.id AND e.key=?2 WHERE b.name=?1")        \
+    X(SQL_ENTRY_FIND, "SELECT " SQL_ENTRY " FROM entry WHERE bucket=? AND key=?")                                      \
+    X(SQL_ENTRY_PUT, "INSERT OR REPLACE INTO entry VALUES(?,?,?,?,?,?,?,?,?,?,?)")                                     \
+    X(SQL_ENTRY_DROP, "DELETE FROM entry WHERE bucket=? AND key=?")                                                    \
+    X(SQL_ENTRY_RANGE, "SELECT " SQL_ENTRY " FROM entry WHERE bucket=? AND key>=? AND key<? ORDER BY key")             \
+    X(SQL_ENTRY_RANGE_DOWN, "SELECT " SQL_ENTRY " FROM entry WHERE bucket=? AND key>=? AND key<? ORDER BY key DESC")   \
+    X(SQL_ENTRY_EXPIRED,                                                                                               \
+      "SELECT bucket," SQL_ENTRY " FROM entry WHERE expires>0 AND expires<=? ORDER BY expires LIMIT ?")                \
+    X(SQL_ENTRY_EXPIRED_SUM,                                                                                           \
+      "SELECT count(*),coalesce(sum(length(key)+size),0) FROM entry WHERE expires>0 AND expires<=?2 AND bucket=?1")    \
+    X(SQL_ENTRY_NEXT_EXPIRY, "SELECT min(expires) FROM entry WHERE expires>0")                                         \
+    X(SQL_ENTRY_OLD_MARKERS,                                                                                           \
+      "SELECT key,revision FROM entry WHERE op>0 AND bucket=? AND created<=? ORDER BY created LIMIT ?")                \
+    X(SQL_HISTORY_PUT, "INSERT OR REPLACE INTO history VALUES(?,?,?,?,?,?,?,?,?,?,?)")                                 \
+    X(SQL_HISTORY_AT, "SELECT " SQL_ENTRY " FROM history WHERE bucket=? AND key=? AND revision=?")                     \
+    X(SQL_HISTORY_COUNT, "SELECT count(*),coalesce(sum(length(key)+size),0) FROM history WHERE bucket=? AND key=?")    \
+    X(SQL_HISTORY_OLDEST,                                                                                              \
+      "SELECT revision,length(key)+size FROM history WHERE bucket=? AND key=? ORDER BY revision LIMIT ?")              \
+    X(SQL_HISTORY_DROP_TO, "DELETE FROM history WHERE bucket=? AND key=? AND revision<=?")                             \
+    X(SQL_HISTORY_OF, "SELECT " SQL_ENTRY " FROM history WHERE bucket=? AND key=? ORDER BY revision")                  \
+    X(SQL_CHANGES, "SELECT " SQL_ENTRY " FROM history WHERE bucket=?1 AND revision>?2 UNION ALL SELECT " SQL_ENTRY     \
+                   " FROM entry WHERE bucket=?1 AND revision>?2 ORDER BY 2,1")                                         \
+    X(SQL_CHANGES_LATEST, "SELECT " SQL_ENTRY " FROM entry WHERE bucket=? AND revision>? ORDER BY revision,key")
+
+#define SQL_QUEUE_TABLE(X)                                                                                             \
+    X(SQL_MESSAGE_INSERT, "INSERT INTO message VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")                               \
+    X(SQL_MESSAGE_FIND, "SELECT " SQL_MESSAGE " FROM message m WHERE m.id=?")                                          \
+    X(SQL_MESSAGE_UPDATE,                                                                                              \
+      "UPDATE message SET state=?2,deliver=?3,attempts=?4,lease=?5,lease_until=?6,failed=?7,sum=?8 WHERE id=?1")       \
+    X(SQL_MESSAGE_DROP, "DELETE FROM message WHERE id=?")                                                              \
+    X(SQL_MESSAGE_RANK, "SELECT rank FROM message WHERE topic=? AND state=0 AND rank>? ORDER BY rank LIMIT 1")         \
+    X(SQL_MESSAGE_READY,                                                                                               \
+      "SELECT " SQL_MESSAGE " FROM message m WHERE m.topic=? AND m.state=0 AND m.rank=? AND m.deliver<=?"              \
+      " ORDER BY m.deliver,m.id LIMIT ?")                                                                              \
+    X(SQL_MESSAGE_LAPSED, "SELECT " SQL_MESSAGE " FROM message m WHERE m.topic=? AND m.state=1 AND m.lease_until<=?"   \
+                          " ORDER BY m.lease_until LIMIT ?")                                                           \
+    X(SQL_MESSAGE_DEAD,                                                                                                \
+      "SELECT " SQL_MESSAGE ",p.data,p.sum FROM message m JOIN payload p ON p.id=m.id WHERE m.topic=? AND m.state=2"   \
+      " AND m.id>? ORDER BY m.id LIMIT ?")                                                                             \
+    X(SQL_MESSAGE_DEAD_IDS, "SELECT id FROM message WHERE topic=? AND state=2 ORDER BY id LIMIT ?")                    \
+    X(SQL_MESSAGE_NEXT_READY, "SELECT min(deliver) FROM message WHERE topic=? AND state=0 AND rank=?")                 \
+    X(SQL_MESSAGE_NEXT_LAPSE, "SELECT min(lease_until) FROM message WHERE topic=? AND state=1")                        \
+    X(SQL_TOPIC_PURGE_READY, "DELETE FROM message WHERE topic=? AND state=0")                                          \
+    X(SQL_TOPIC_PURGE_LEASED, "DELETE FROM message WHERE topic=? AND state=1")                                         \
+    X(SQL_TOPIC_PURGE_DEAD, "DELETE FROM message WHERE topic=? AND state=2")                                           \
+    X(SQL_PAYLOAD_PURGE_READY, "DELETE FROM payload WHERE id IN (SELECT id FROM message WHERE topic=? AND state=0)")   \
+    X(SQL_PAYLOAD_PURGE_LEASED, "DELETE FROM payload WHERE id IN (SELECT id FROM message WHERE topic=? AND state=1)")  \
+    X(SQL_PAYLOAD_PURGE_DEAD, "DELETE FROM payload WHERE id IN (SELECT id FROM message WHERE topic=? AND state=2)")    \
+    X(SQL_PAYLOAD_INSERT, "INSERT INTO payload VALUES(?,?,?)")                                                         \
+    X(SQL_PAYLOAD_FIND, "SELECT data,sum FROM payload WHERE id=?")                                                     \
+    X(SQL_PAYLOAD_DROP, "DELETE FROM payload WHERE id=?")                                                              \
+    X(SQL_TOPIC_NEXT_READY, "SELECT topic FROM message WHERE state=0 AND topic>? ORDER BY topic LIMIT 1")              \
+    X(SQL_TOPIC_NEXT_LEASED, "SELECT topic FROM message WHERE state=1 AND topic>? ORDER BY topic LIMIT 1")             \
+    X(SQL_TOPIC_NEXT_DEAD, "SELECT topic FROM message WHERE state=2 AND topic>? ORDER BY topic LIMIT 1")               \
+    X(SQL_TOPIC_COUNT_READY,                                                                                           \
+      "SELECT count(*),min(deliver) FROM message WHERE topic=? AND state=0 AND rank=? AND deliver<=?")                 \
+    X(SQL_TOPIC_COUNT_PENDING, "SELECT count(*) FROM message WHERE topic=? AND state=0")                               \
+    X(SQL_TOPIC_COUNT_LEASED, "SELECT count(*) FROM message WHERE topic=? AND state=1 AND lease_until>?")              \
+    X(SQL_TOPIC_LAPSED, "SELECT " SQL_MESSAGE " FROM message m WHERE m.topic=? AND m.state=1 AND m.lease_until<=?")    \
+    X(SQL_TOPIC_COUNT_DEAD, "SELECT count(*) FROM message WHERE topic=? AND state=2")                                  \
+    X(SQL_DEDUPE_FIND, "SELECT message,until FROM dedupe WHERE topic=? AND name=?")                                    \
+    X(SQL_DEDUPE_PUT, "INSERT OR REPLACE INTO dedupe VALUES(?,?,?,0)")                                                 \
+    X(SQL_DEDUPE_LET, "UPDATE dedupe SET until=?4 WHERE topic=?1 AND name=?2 AND message=?3")                          \
+    X(SQL_DEDUPE_DROP_OLD,                                                                                             \
+      "DELETE FROM dedupe WHERE (topic,name) IN (SELECT topic,name FROM dedupe WHERE until>0 AND until<=? LIMIT ?)")   \
+    X(SQL_DEDUPE_PURGE, "DELETE FROM dedupe WHERE topic=?")                                                            \
+    X(SQL_RESET_MESSAGES, "DELETE FROM message")                                                                       \
+    X(SQL_RESET_PAYLOADS, "DELETE FROM payload")                                                                       \
+    X(SQL_RESET_DEDUPE, "DELETE FROM dedupe")
+
+#define SQL_LOCK_TABLE(X)                                                                                              \
+    X(SQL_LOCK_FIND, "SELECT token,owner,fence,expires FROM lock WHERE name=?")                                        \
+    X(SQL_LOCK_PUT, "INSERT OR REPLACE INTO lock VALUES(?,?,?,?,?)")                                                   \
+    X(SQL_LOCK_DROP, "DELETE FROM lock WHERE name=?")                                                                  \
+    X(SQL_LOCK_DROP_OLD, "DELETE FROM lock WHERE expires<=?")
+
+#define SQL_TABLE(X) SQL_ENGINE_TABLE(X) SQL_BUCKET_TABLE(X) SQL_KV_TABLE(X) SQL_QUEUE_TABLE(X) SQL_LOCK_TABLE(X)
+
+enum sql_id {
+#define SQL_ID(id, text) id,
+    SQL_TABLE(SQL_ID)
+#undef SQL_ID
+        SQL_COUNT
+};
+
+#endif

@@ -1,0 +1,163 @@
+#include "store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "hostfs.h"
+#include "mem.h"
+#include "schema.h"
+
+enum { READERS_MAX = 64 };
+
+struct store {
+    char *path;
+    struct commit *commit;
+    pthread_mutex_t mutex; /* guards the two below */
+    struct db *idle[READERS_MAX];
+    size_t idle_count;
+    size_t idle_max;
+};
+
+static enum error_code open_lock(const char *path, struct writelock **lock, struct error *err)
+{
+    size_t len = strlen(path);
+    char *name = mem_alloc(len + sizeof ".lock");
+
+    if (!name)
+        return error_set(err, ERR_NO_MEMORY, NULL, "out of memory");
+    memcpy(name, path, len);
+    memcpy(name + len, ".lock", sizeof ".lock");
+    enum error_code rc = writelock_open(lock, name, err);
+    mem_free(name);
+    return rc;
+}
+
+/* The engine creates its side files with the mode of the database file, so that is made first, with ours. */
+static enum error_code touch(const char *path, struct error *err)
+{
+    mode_t mask = umask(0007);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660);
+    int why = errno;
+
+    umask(mask);
+    if (fd >= 0) {
+        close(fd);
+        return ERR_OK;
+    }
+    if (why == EEXIST)
+        return ERR_OK;
+    return error_set(err, ERR_INTERNAL, NULL, "cannot create the database %s: %s", path, strerror(why));
+}
+
+static enum error_code prepare(struct db *db, struct writelock *lock, int64_t timeout, struct error *err)
+{
+    if (schema_current(db))
+        return ERR_OK;
+    enum error_code rc = writelock_take(lock, clock_mono() + timeout);
+    if (rc)
+        return error_set(err, rc, NULL, "the database's writer lock is held by another process; try again");
+    rc = schema_prepare(db, err);
+    writelock_release(lock);
+    return rc;
+}
+
+static enum error_code open_files(struct store *s, const struct store_options *o, struct error *err)
+{
+    struct writelock *lock = NULL;
+    struct db *db = NULL;
+    unsigned flags = o->relaxed ? DB_RELAXED : 0;
+    struct stat st;
+    bool fresh = stat(s->path, &st) != 0 || st.st_size == 0;
+
+    enum error_code rc = hostfs_check(s->path, err);
+    if (!rc && fresh)
+        rc = touch(s->path, err);
+    if (!rc)
+        rc = open_lock(s->path, &lock, err);
+    if (!rc && fresh) {
+        rc = writelock_take(lock, clock_mono() + o->busy_timeout);
+        if (rc)
+            error_set(err, rc, NULL, "the database's writer lock is held by another process; try again");
+    }
+    if (!rc) {
+        rc = db_open(&db, s->path, flags | DB_CREATE, err);
+        if (fresh)
+            writelock_release(lock);
+    }
+    if (!rc)
+        rc = prepare(db, lock, o->busy_timeout, err);
+    struct commit_options options = {s->path, flags, o->busy_timeout, o->wal_limit, o->on_commit, o->context};
+    if (!rc)
+        rc = commit_new(&s->commit, &options, lock, db);
+    if (rc) {
+        db_close(db);
+        writelock_close(lock);
+    }
+    return rc;
+}
+
+enum error_code store_open(struct store **out, const struct store_options *options, struct error *err)
+{
+    struct store *s = mem_zalloc(1, sizeof *s);
+    if (!s)
+        return error_set(err, ERR_NO_MEMORY, NULL, "out of memory");
+    pthread_mutex_init(&s->mutex, NULL);
+    s->idle_max = options->idle_readers < READERS_MAX ? options->idle_readers : READERS_MAX;
+    s->path = mem_dup(options->path, strlen(options->path));
+    enum error_code rc = s->path ? open_files(s, options, err) : error_set(err, ERR_NO_MEMORY, NULL, "out of memory");
+    if (rc) {
+        store_close(s);
+        return rc;
+    }
+    *out = s;
+    return ERR_OK;
+}
+
+void store_close(struct store *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->idle_count; i++)
+        db_close(s->idle[i]);
+    commit_free(s->commit);
+    pthread_mutex_destroy(&s->mutex);
+    mem_free(s->path);
+    mem_free(s);
+}
+
+enum error_code store_reader(struct store *s, struct db **db)
+{
+    *db = NULL;
+    pthread_mutex_lock(&s->mutex);
+    if (s->idle_count)
+        *db = s->idle[--s->idle_count];
+    pthread_mutex_unlock(&s->mutex);
+    return *db ? ERR_OK : db_open(db, s->path, DB_READ_ONLY, NULL);
+}
+
+void store_reader_done(struct store *s, struct db *db, bool broken)
+{
+    pthread_mutex_lock(&s->mutex);
+    bool keep = !broken && s->idle_count < s->idle_max;
+    if (keep)
+        s->idle[s->idle_count++] = db;
+    pthread_mutex_unlock(&s->mutex);
+    if (!keep)
+        db_close(db);
+}
+
+struct commit *store_commit(struct store *s)
+{
+    return s->commit;
+}
+
+const char *store_path(const struct store *s)
+{
+    return s->path;
+}

@@ -1,0 +1,39 @@
+/*
+ * One database file as the operations see it: snapshots to read, a queue of commits to write.
+ */
+#ifndef KVS_STORE_H
+#define KVS_STORE_H
+
+#include "commit.h"
+#include "db.h"
+#include "error.h"
+
+struct store;
+
+struct store_options {
+    const char *path;
+    bool relaxed;
+    int64_t busy_timeout;
+    int64_t wal_limit;
+    size_t idle_readers; /* read connections kept open */
+    void (*on_commit)(void *context);
+    void *context;
+};
+
+/*
+ * Opens, creates (mode 0660) or migrates the database.  Refuses, with what is wrong and what would be right: a directory
+ * that is missing, not writable or open to others; a network file system; a file of a newer format.
+ */
+enum error_code store_open(struct store **store, const struct store_options *options, struct error *err);
+void store_close(struct store *store);
+
+/* A read connection, for one thread until store_reader_done; broken: do not use it again. */
+enum error_code store_reader(struct store *store, struct db **db);
+void store_reader_done(struct store *store, struct db *db, bool broken);
+
+/* The queue of commits. */
+struct commit *store_commit(struct store *store);
+
+const char *store_path(const struct store *store);
+
+#endif

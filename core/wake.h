@@ -1,0 +1,30 @@
+/*
+ * What interrupts a wait: this process's own commits, and, while somebody waits, a watch on the write-ahead log for those of
+ * other processes.
+ */
+#ifndef KVS_WAKE_H
+#define KVS_WAKE_H
+
+#include <stdbool.h>
+
+#include "error.h"
+
+struct wake;
+
+/* db_path is the database file. */
+enum error_code wake_new(struct wake **wake, const char *db_path);
+void wake_free(struct wake *wake);
+
+/* Readable when there is news. */
+int wake_fd(const struct wake *wake);
+
+/* Makes it readable, where somebody waits.  Any thread. */
+void wake_now(struct wake *wake);
+
+/* Somebody waits, or nobody does any more. */
+void wake_watch(struct wake *wake, bool on);
+
+/* Takes all signals that are there. */
+void wake_drain(struct wake *wake);
+
+#endif

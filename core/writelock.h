@@ -1,0 +1,32 @@
+/*
+ * The writer lock: an advisory lock on a file of its own beside the database, held for every write transaction and every
+ * checkpoint by every program of the project.  Waiters queue in the kernel, so that a process that writes all the time
+ * cannot starve another, and give up at a deadline.
+ *
+ * Open file description locks are used: they belong to the descriptor, so that closing some other descriptor of the file
+ * does not drop them (as POSIX record locks would), and they vanish with the process.
+ */
+#ifndef KVS_WRITELOCK_H
+#define KVS_WRITELOCK_H
+
+#include <stdint.h>
+
+#include "error.h"
+
+struct writelock;
+
+/* Opens (creating, mode 0660) the lock file. */
+enum error_code writelock_open(struct writelock **lock, const char *path, struct error *err);
+void writelock_close(struct writelock *lock);
+
+/*
+ * Takes the lock; one thread of a process at a time.  deadline is in clock_mono() milliseconds.  ERR_BUSY when it passes,
+ * ERR_INTERNAL where locks do not work on this file system.
+ */
+enum error_code writelock_take(struct writelock *lock, int64_t deadline);
+void writelock_release(struct writelock *lock);
+
+/* Whether some process holds or waits for the lock: a long job asks, to make way. */
+int writelock_contended(struct writelock *lock);
+
+#endif
