@@ -49,7 +49,7 @@ static void help(void)
 
 static int usage(void)
 {
-    fprintf(stderr, "Try 'kvs.fcgi --help'.\n");
+    log_line(LOG_ERROR, "kvs.fcgi --help says more");
     return EXIT_USAGE;
 }
 
