@@ -1,0 +1,174 @@
+import { AtomicOperation } from "./atomic.js";
+import { KvsError } from "./errors.js";
+import {
+  decodeEntry,
+  decodeKey,
+  encodeKey,
+  encodeValue,
+  type Entry,
+  type Key,
+  type KeyPart,
+  type WireEntry,
+} from "./keys.js";
+import { Listing, type ListOptions, type ListSelector } from "./list.js";
+import type { JsonText } from "./json.js";
+import type { CallOptions, KvsClientOptions, ReadOptions } from "./options.js";
+import { scanKeys } from "./scan.js";
+import { type Repeat, Transport } from "./transport.js";
+
+/** Options of writes. */
+export interface SetOptions extends CallOptions {
+  /** Milliseconds until the entry expires; 0 or none: the bucket's default. */
+  ttl?: number | undefined;
+}
+
+/** What a key must be for one write to go through. */
+export type Expected = { revision: number } | { version: number };
+
+/** The outcome of a write. */
+export interface WriteResult {
+  ok: true;
+  version: number;
+  revision: number;
+}
+
+/** The state of the server. */
+export interface Health {
+  ok: boolean;
+  /** Seconds. */
+  uptime: number;
+  version?: string;
+  mode?: string;
+}
+
+/** The key-value calls. */
+export class StoreClient {
+  /** @internal */
+  readonly transport: Transport;
+  /** The leases of messages that this client was handed, by id. @internal */
+  readonly leases = new Map<number, string>();
+
+  constructor(options: KvsClientOptions) {
+    this.transport = new Transport(options);
+  }
+
+  /** A key's entry, or null. */
+  get(key: Key, options: ReadOptions & { raw: true; revision?: number | undefined }): Promise<Entry<JsonText> | null>;
+  get<T = unknown>(key: Key, options?: ReadOptions & { revision?: number | undefined }): Promise<Entry<T> | null>;
+  async get<T>(key: Key, options: ReadOptions & { revision?: number | undefined } = {}): Promise<Entry<T> | null> {
+    const { entry } = await this.#read<{ entry: WireEntry | null }>("/kv/get", options, {
+      key: encodeKey(key),
+      revision: options.revision,
+    });
+    return entry && decodeEntry<T>(entry);
+  }
+
+  /** Several keys' entries, null where missing, all of one moment. */
+  async getMany<T = unknown>(keys: readonly Key[], options: ReadOptions = {}): Promise<(Entry<T> | null)[]> {
+    const body = { keys: keys.map(encodeKey) };
+    const { entries } = await this.#read<{ entries: (WireEntry | null)[] }>("/kv/get-many", options, body);
+    return entries.map((entry) => entry && decodeEntry<T>(entry));
+  }
+
+  /** Sets a key. */
+  set(key: Key, value: unknown, options: SetOptions = {}): Promise<WriteResult> {
+    return this.#write("/kv/set", "unsent", options, { ...keyValue(key, value), ttl: options.ttl });
+  }
+
+  /** Sets a key that must not exist; else fails with `conflict`. */
+  create(key: Key, value: unknown, options: SetOptions = {}): Promise<WriteResult> {
+    return this.#write("/kv/create", "checked", options, { ...keyValue(key, value), ttl: options.ttl });
+  }
+
+  /** Sets a key that must be as expected; else fails with `conflict`. */
+  update(key: Key, value: unknown, expected: Expected, options: SetOptions = {}): Promise<WriteResult> {
+    const body = { ...keyValue(key, value), ...expectation(expected), ttl: options.ttl };
+    return this.#write("/kv/update", "checked", options, body);
+  }
+
+  /** Deletes a key, if `expected` is given only as it is expected; a missing key is fine. */
+  delete(
+    key: Key,
+    options: CallOptions & Partial<Record<"revision" | "version", number | undefined>> = {},
+  ): Promise<{ ok: true; deleted: boolean; revision: number }> {
+    const { revision, version } = options;
+    const repeat = revision === undefined && version === undefined ? "unsent" : "checked";
+    return this.#write("/kv/delete", repeat, options, { key: encodeKey(key), revision, version });
+  }
+
+  /** Adds to a number, creating the key with `delta`. Integers are exact in 64 bits. */
+  increment(key: Key, delta?: number, options?: SetOptions & ReadOptions): Promise<WriteResult & { value: number }>;
+  increment(
+    key: Key,
+    delta: bigint,
+    options?: SetOptions & ReadOptions,
+  ): Promise<WriteResult & { value: number | bigint }>;
+  increment(
+    key: Key,
+    delta: number | bigint = 1,
+    options: SetOptions & ReadOptions = {},
+  ): Promise<WriteResult & { value: number | bigint }> {
+    return this.#write("/kv/increment", "unsent", options, { key: encodeKey(key), delta, ttl: options.ttl });
+  }
+
+  /** The entries of some keys: `await` gives one page, `for await` all. */
+  list<T = unknown>(selector: ListSelector = {}, options: ListOptions = {}): Listing<T> {
+    return new Listing<T>(this.transport, selector, options);
+  }
+
+  /** The keys below `prefix`, or those that match a dotted `filter` (`*`: one part, `>`: one or more at the end). */
+  async *keys(
+    selector: { filter?: string | readonly string[] | undefined; prefix?: Key | undefined } = {},
+    options: CallOptions = {},
+  ): AsyncGenerator<KeyPart[], void, void> {
+    const { filter, prefix } = selector;
+    const chosen = { bucket: this.transport.bucket, filter, ...(prefix && { prefix: encodeKey(prefix) }) };
+    for await (const key of scanKeys(this.transport, chosen, options)) yield decodeKey(key);
+  }
+
+  /** Checks and changes that are carried out together, or not at all. */
+  atomic(): AtomicOperation {
+    return new AtomicOperation(this.transport, this.leases);
+  }
+
+  /** How the server is; fails only where there is no answer. */
+  async health(options?: CallOptions): Promise<Health> {
+    try {
+      return await this.transport.call("/health", undefined, { repeat: "always", method: "GET", options });
+    } catch (error) {
+      if (error instanceof KvsError && error.status === 503) return { ok: false, uptime: 0 };
+      throw error;
+    }
+  }
+
+  /** Removes every key of every bucket, and every message. */
+  reset(options?: CallOptions): Promise<{ ok: true }> {
+    return this.transport.call("/kv/reset", {}, { repeat: "unsent", options });
+  }
+
+  /** Removes what has expired. */
+  cleanExpired(options?: CallOptions): Promise<{ ok: true; deleted: number }> {
+    return this.transport.call("/kv/clean-expired", {}, { repeat: "unsent", options });
+  }
+
+  /** Sends a request that has no call of its own, such as `/queue/stats`; it is sent again only where nothing was done. */
+  call<T = unknown>(path: string, body: object, options?: CallOptions): Promise<T> {
+    return this.transport.call(path, body, { repeat: "unsent", options });
+  }
+
+  #read<T>(path: string, options: CallOptions & ReadOptions, body: object): Promise<T> {
+    return this.transport.call(path, { bucket: this.transport.bucket, ...body }, { repeat: "always", options });
+  }
+
+  #write<T>(path: string, repeat: Repeat, options: CallOptions | undefined, body: object): Promise<T> {
+    return this.transport.call(path, { bucket: this.transport.bucket, ...body }, { repeat, options });
+  }
+}
+
+function keyValue(key: Key, value: unknown): object {
+  return { key: encodeKey(key), ...encodeValue(value) };
+}
+
+function expectation(expected: Expected): Expected {
+  return "revision" in expected ? { revision: expected.revision } : { version: expected.version };
+}
