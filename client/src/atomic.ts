@@ -93,7 +93,7 @@ export class AtomicOperation {
   }
 
   /** Carries it out. */
-  commit(options?: CallOptions): Promise<AtomicResult> {
+  async commit(options?: CallOptions): Promise<AtomicResult> {
     const body = {
       bucket: this.#transport.bucket,
       checks: this.#checks,

@@ -84,7 +84,7 @@ export class Feed {
   #over(error: unknown): boolean {
     const told = failureOf(error);
     if (error instanceof Silence) {
-      if (++this.#silences >= SILENCES) this.#transport.streamsFail();
+      if (error.heldBack || ++this.#silences >= SILENCES) this.#transport.streamsFail();
       return false;
     }
     if (this.#heard && isKvsError(told, "no_bucket")) return true;

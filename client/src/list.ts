@@ -30,19 +30,14 @@ const PAGE = 500;
 /** A listing: `await` gives one page, `for await` every entry. */
 export class Listing<T> implements Promise<ListPage<T>>, AsyncIterable<Entry<T>> {
   readonly #transport: Transport;
-  readonly #selector: object;
+  readonly #selector: ListSelector;
   readonly #options: ListOptions;
   #first: Promise<ListPage<T>> | undefined;
 
   /** @internal */
-  constructor(transport: Transport, { prefix, start, end }: ListSelector, options: ListOptions) {
+  constructor(transport: Transport, selector: ListSelector, options: ListOptions) {
     this.#transport = transport;
-    this.#selector = {
-      bucket: transport.bucket,
-      ...(prefix && { prefix: encodeKey(prefix) }),
-      ...(start && { start: encodeKey(start) }),
-      ...(end && { end: encodeKey(end) }),
-    };
+    this.#selector = selector;
     this.#options = options;
   }
 
@@ -79,7 +74,16 @@ export class Listing<T> implements Promise<ListPage<T>>, AsyncIterable<Entry<T>>
   }
 
   async #page(limit?: number, cursor?: string | null): Promise<ListPage<T>> {
-    const body = { ...this.#selector, limit, cursor, reverse: this.#options.reverse };
+    const { prefix, start, end } = this.#selector;
+    const body = {
+      bucket: this.#transport.bucket,
+      ...(prefix && { prefix: encodeKey(prefix) }),
+      ...(start && { start: encodeKey(start) }),
+      ...(end && { end: encodeKey(end) }),
+      limit,
+      cursor,
+      reverse: this.#options.reverse,
+    };
     const call = { repeat: "always", options: this.#options } as const;
     const page = await this.#transport.call<{ entries: WireEntry[]; cursor: string | null }>("/kv/list", body, call);
     return { entries: page.entries.map((entry) => decodeEntry<T>(entry)), cursor: page.cursor };

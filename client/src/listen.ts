@@ -22,7 +22,7 @@ export interface ListenOptions {
 type Line<T> = { type: "message"; message: Message<T> } | { type: "heartbeat" | "end" | "ready" };
 
 const WAIT_MS = 20_000;
-const SILENCES = 2;
+const SILENCES = 2; // streams without a line before long polls take over
 
 /** @internal */
 export function listen<T>(
@@ -75,8 +75,9 @@ export function listen<T>(
       } catch (error) {
         if (signal.aborted) return;
         const told = (error instanceof Failure ? error.error : error) as KvsError;
-        if (error instanceof Silence && ++silences >= SILENCES) transport.streamsFail();
-        else if (error instanceof Failure ? !error.passing : told.status > 0 && told.status < 500) throw told;
+        if (error instanceof Silence) {
+          if (error.heldBack || ++silences >= SILENCES) transport.streamsFail();
+        } else if (error instanceof Failure ? !error.passing : told.status > 0 && told.status < 500) throw told;
         await pause(backoff(failures++), signal).catch(() => undefined);
       }
     }

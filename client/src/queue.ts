@@ -53,7 +53,7 @@ const LEASES = 100_000; // remembered leases; the oldest go first
 /** The queue calls, beside those of {@link StoreClient}. */
 export class QueueClient extends StoreClient {
   /** Enqueues a message. */
-  enqueue(
+  async enqueue(
     payload: unknown,
     options: EnqueueOptions = {},
   ): Promise<{ ok: true; id: number; duplicate?: boolean }> {

@@ -71,23 +71,23 @@ export class StoreClient {
   }
 
   /** Sets a key. */
-  set(key: Key, value: unknown, options: SetOptions = {}): Promise<WriteResult> {
+  async set(key: Key, value: unknown, options: SetOptions = {}): Promise<WriteResult> {
     return this.#write("/kv/set", "unsent", options, { ...keyValue(key, value), ttl: options.ttl });
   }
 
   /** Sets a key that must not exist; else fails with `conflict`. */
-  create(key: Key, value: unknown, options: SetOptions = {}): Promise<WriteResult> {
+  async create(key: Key, value: unknown, options: SetOptions = {}): Promise<WriteResult> {
     return this.#write("/kv/create", "checked", options, { ...keyValue(key, value), ttl: options.ttl });
   }
 
   /** Sets a key that must be as expected; else fails with `conflict`. */
-  update(key: Key, value: unknown, expected: Expected, options: SetOptions = {}): Promise<WriteResult> {
+  async update(key: Key, value: unknown, expected: Expected, options: SetOptions = {}): Promise<WriteResult> {
     const body = { ...keyValue(key, value), ...expectation(expected), ttl: options.ttl };
     return this.#write("/kv/update", "checked", options, body);
   }
 
   /** Deletes a key, if `expected` is given only as it is expected; a missing key is fine. */
-  delete(
+  async delete(
     key: Key,
     options: CallOptions & Partial<Record<"revision" | "version", number | undefined>> = {},
   ): Promise<{ ok: true; deleted: boolean; revision: number }> {
@@ -103,7 +103,7 @@ export class StoreClient {
     delta: bigint,
     options?: SetOptions & ReadOptions,
   ): Promise<WriteResult & { value: number | bigint }>;
-  increment(
+  async increment(
     key: Key,
     delta: number | bigint = 1,
     options: SetOptions & ReadOptions = {},

@@ -7,9 +7,9 @@ import type { Transport } from "./transport.js";
 const FIRST_MS = 4000; // the server writes at once; what takes longer is held back by something in between
 const SIGNS = 2.5; // heartbeats that may be missed
 
-/** Nothing came through: the stream is buffered, or cut before its first line. @internal */
+/** Nothing came through: the stream is held back for too long, or was cut before its first line. @internal */
 export class Silence extends Failure {
-  constructor() {
+  constructor(readonly heldBack: boolean) {
     super(new KvsError("network", "the stream does not come through"), false, true);
   }
 }
@@ -39,10 +39,10 @@ export async function* stream<T>(
       yield decode<T>(line, mode);
       timer = setTimeout(stop, transport.heartbeatMs * SIGNS);
     }
-    if (!heard && !signal.aborted) throw new Silence();
+    if (!heard && !signal.aborted) throw new Silence(false);
   } catch (error) {
     if (signal.aborted) return;
-    throw controller.signal.aborted && !heard ? new Silence() : error;
+    throw controller.signal.aborted && !heard ? new Silence(true) : error;
   } finally {
     clearTimeout(timer);
     signal.removeEventListener("abort", stop);

@@ -58,6 +58,7 @@ export class FakeServer {
     try {
       if (await this.fault?.(req.url, body, res)) return;
       if (req.url === "/kv/watch") return await this.watch(body, res);
+      if (req.url === "/queue/listen") return await this.listen(body, res);
       const operation = this[req.url];
       if (!operation) throw new Refusal(404, "not_found");
       const gone = new AbortController();
@@ -94,6 +95,17 @@ export class FakeServer {
       for (const entry of fresh) send({ type: "entry", entry });
       if (bucket.revision === at) await bucket.wait(heartbeat, gone.signal);
       if (bucket.revision === at) send({ type: "heartbeat", revision: at });
+    }
+  }
+
+  async listen({ topic, limit }, res) {
+    this.streams.add(res);
+    const gone = new AbortController();
+    res.on("close", () => gone.abort());
+    res.write('{"type":"heartbeat"}\n');
+    while (!gone.signal.aborted) {
+      const { messages } = await this["/queue/dequeue"]({ topic, limit, waitMs: 50 }, gone.signal);
+      for (const message of messages) res.write(`${JSON.stringify({ type: "message", message })}\n`);
     }
   }
 
