@@ -20,6 +20,7 @@ export class FakeServer {
     this.fault = null;
     this.queue = [];
     this.nextId = 1;
+    this.locks = new Map();
     this.http = createServer((req, res) => void this.receive(req, res));
   }
 
@@ -239,9 +240,42 @@ export class FakeServer {
     return { ok: message !== undefined };
   }
 
+  "/kv/increment"({ bucket: name, key, delta = 1 }) {
+    const bucket = this.bucket(name);
+    const value = (bucket.live(key)?.value ?? 0) + delta;
+    return { value, ...this.put(bucket, { key, value }) };
+  }
+
   "/queue/extend"({ id, lease, leaseMs }) {
     const message = this.queue.find((one) => one.id === id && one.lease === lease);
     return { ok: message !== undefined, leaseUntil: Date.now() + leaseMs };
+  }
+
+  async "/lock/acquire"({ name, ttl, owner = null, waitMs = 0 }, signal) {
+    for (const end = Date.now() + waitMs; ; await new Promise((resolve) => setTimeout(resolve, 5))) {
+      const lock = this.locks.get(name) ?? { fence: 0, expiresAt: 0 };
+      if (lock.expiresAt > Date.now()) {
+        if (Date.now() < end && !signal.aborted) continue;
+        return { ok: false, owner: lock.owner, expiresAt: lock.expiresAt };
+      }
+      const fence = lock.fence + 1;
+      this.locks.set(name, { fence, owner, token: `token-${fence}`, expiresAt: Date.now() + ttl });
+      return { ok: true, token: `token-${fence}`, fence, expiresAt: Date.now() + ttl };
+    }
+  }
+
+  "/lock/renew"({ name, token, ttl }) {
+    const lock = this.locks.get(name);
+    const ok = lock?.token === token && lock.expiresAt > Date.now();
+    if (ok) lock.expiresAt = Date.now() + ttl;
+    return { ok };
+  }
+
+  "/lock/release"({ name, token }) {
+    const lock = this.locks.get(name);
+    const ok = lock?.token === token && lock.expiresAt > Date.now();
+    if (ok) lock.expiresAt = 0;
+    return { ok };
   }
 }
 
