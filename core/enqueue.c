@@ -69,7 +69,7 @@ enum error_code enqueue_parse_lease(const struct fields *f, int64_t *lease)
 {
     const char *text = NULL;
     size_t len = 0;
-    enum error_code rc = fields_str(f, "lease", 1, LEASE_TEXT_MAX, &text, &len);
+    enum error_code rc = fields_str(f, "lease", 0, LEASE_TEXT_MAX, &text, &len);
 
     if (rc || !text)
         return rc;

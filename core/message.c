@@ -443,8 +443,6 @@ enum error_code message_to_json(struct json_out *out, const struct message *m)
         message_lease_text(lease, m->lease);
         json_out_name(out, "lease");
         json_out_cstr(out, lease);
-        json_out_name(out, "leaseUntil");
-        json_out_int(out, m->lease_until);
     }
     json_out_end(out);
     return ERR_OK;

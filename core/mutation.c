@@ -22,7 +22,7 @@ static enum error_code check_member(const struct fields *f, const char *name, bo
     return fields_int(f, name, 0, INT64_MAX, n);
 }
 
-enum error_code check_parse(const struct fields *f, bool required, struct check *c)
+enum error_code check_parse(const struct fields *f, struct check *c)
 {
     bool version_null = false, revision_null = false;
     enum error_code rc = check_member(f, "version", &c->by_version, &version_null, &c->version);
@@ -30,7 +30,7 @@ enum error_code check_parse(const struct fields *f, bool required, struct check 
         rc = check_member(f, "revision", &c->by_revision, &revision_null, &c->revision);
     if (rc)
         return rc;
-    if (required && !c->by_version && !c->by_revision)
+    if (!c->by_version && !c->by_revision)
         return fields_missing(f, "version", "a version, or null where the key must not exist (or give revision)");
     if (c->by_version && c->by_revision && version_null != revision_null)
         return fields_bad(f, "revision", "null where version is null, and a number where it is one");

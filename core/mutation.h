@@ -47,8 +47,8 @@ struct mutation_result {
     struct value number; /* increment: the new value as JSON text, in the transaction's arena */
 };
 
-/* Reads `version` and `revision` of f into c; at least one must be there where `required`. */
-enum error_code check_parse(const struct fields *f, bool required, struct check *c);
+/* Reads `version` and `revision` of a check into c; at least one must be there, and null means a missing key. */
+enum error_code check_parse(const struct fields *f, struct check *c);
 
 /* Reads a delta, 1 where it is absent. */
 enum error_code mutation_delta(const struct fields *f, struct number *delta);

@@ -53,7 +53,7 @@ static enum error_code parse_check(struct call *call, size_t node, const char *p
     enum error_code rc = fields_open(&f, &call->doc, node, path, names, &call->arena, &call->err);
     if (!rc)
         rc = fields_key(&f, "key", &c->key);
-    return rc ? rc : check_parse(&f, true, c);
+    return rc ? rc : check_parse(&f, c);
 }
 
 static enum error_code parse_type(const struct fields *f, enum mutation_type *type)

@@ -39,6 +39,15 @@ enum error_code kv_set_parse(struct call *call)
     return rc ? rc : parse_value(call, &f, &a->mutation);
 }
 
+/* A check that may be left out (null is the same). */
+static enum error_code parse_optional_check(const struct fields *f, struct check *c)
+{
+    c->by_version = fields_find(f, "version") != 0;
+    c->by_revision = fields_find(f, "revision") != 0;
+    enum error_code rc = fields_int(f, "version", 0, INT64_MAX, &c->version);
+    return rc ? rc : fields_int(f, "revision", 0, INT64_MAX, &c->revision);
+}
+
 enum error_code kv_update_parse(struct call *call)
 {
     static const char *const names[] = {"key", "value", "valueBase64", "ttl", "bucket", "revision", "version", NULL};
@@ -48,20 +57,10 @@ enum error_code kv_update_parse(struct call *call)
     if (!rc)
         rc = parse_value(call, &f, &a->mutation);
     if (!rc)
-        rc = check_parse(&f, true, &a->check);
-    if (!rc && a->check.missing)
-        rc = fields_bad(&f, a->check.by_revision ? "revision" : "version",
-                        "a number (/kv/create is for keys that must not exist)");
+        rc = parse_optional_check(&f, &a->check);
+    if (!rc && !a->check.by_version && !a->check.by_revision)
+        rc = fields_missing(&f, "revision", "the current revision, or a version (/kv/create is for missing keys)");
     return rc;
-}
-
-/* A check that may be left out (null is the same). */
-static enum error_code parse_optional_check(const struct fields *f, struct check *c)
-{
-    c->by_version = fields_find(f, "version") != 0;
-    c->by_revision = fields_find(f, "revision") != 0;
-    enum error_code rc = fields_int(f, "version", 0, INT64_MAX, &c->version);
-    return rc ? rc : fields_int(f, "revision", 0, INT64_MAX, &c->revision);
 }
 
 enum error_code kv_delete_parse(struct call *call)
