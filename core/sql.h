@@ -37,6 +37,7 @@
       "UPDATE bucket SET id=?2,revision=?3,compacted=?4,created=?5,keys=?6,held=?7,bytes=?8 WHERE name=?1")            \
     X(SQL_BUCKET_PUT,                                                                                                  \
       "INSERT OR REPLACE INTO bucket VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)")      \
+    X(SQL_BUCKET_STORAGE, "SELECT storage FROM bucket WHERE name=? AND id IS NOT NULL")                                \
     X(SQL_BUCKET_BY_ID, "SELECT name FROM bucket WHERE id=?")                                                          \
     X(SQL_DOOMED_ADD, "INSERT OR IGNORE INTO doomed VALUES(?)")                                                        \
     X(SQL_DOOMED_NEXT, "SELECT id FROM doomed LIMIT 1")                                                                \
@@ -68,9 +69,19 @@
     X(SQL_HISTORY_OLDEST,                                                                                              \
       "SELECT revision,length(key)+size FROM history WHERE bucket=? AND key=? ORDER BY revision LIMIT ?")              \
     X(SQL_HISTORY_DROP_TO, "DELETE FROM history WHERE bucket=? AND key=? AND revision<=?")                             \
-    X(SQL_HISTORY_OF, "SELECT " SQL_ENTRY " FROM history WHERE bucket=? AND key=? ORDER BY revision")                  \
     X(SQL_CHANGES, "SELECT " SQL_ENTRY " FROM history WHERE bucket=?1 AND revision>?2 UNION ALL SELECT " SQL_ENTRY     \
                    " FROM entry WHERE bucket=?1 AND revision>?2 ORDER BY 2,1")                                         \
+    X(SQL_CHANGE_KEYS,                                                                                                 \
+      "SELECT key,revision,op,expires FROM history WHERE bucket=?1 AND revision>?2 UNION ALL "                         \
+      "SELECT key,revision,op,expires FROM entry WHERE bucket=?1 AND revision>?2")                                     \
+    X(SQL_CHANGE_KEYS_LATEST, "SELECT key,revision,op,expires FROM entry WHERE bucket=? AND revision>?")               \
+    X(SQL_KEY_RANGE,                                                                                                   \
+      "SELECT key,revision,op,expires FROM entry WHERE bucket=? AND key>=? AND key<? ORDER BY key")                    \
+    X(SQL_HISTORY_KEYS_OVER,                                                                                           \
+      "SELECT key FROM history WHERE bucket=? AND key>? GROUP BY key HAVING count(*)>? ORDER BY key LIMIT ?")          \
+    X(SQL_KEY_CHANGES,                                                                                                 \
+      "SELECT " SQL_ENTRY " FROM history WHERE bucket=?1 AND key=?2 AND revision>?3 UNION ALL SELECT " SQL_ENTRY       \
+      " FROM entry WHERE bucket=?1 AND key=?2 AND revision>?3 ORDER BY 2,1")                                           \
     X(SQL_CHANGES_LATEST, "SELECT " SQL_ENTRY " FROM entry WHERE bucket=? AND revision>? ORDER BY revision,key")
 
 #define SQL_QUEUE_TABLE(X)                                                                                             \
@@ -125,7 +136,34 @@
     X(SQL_LOCK_DROP, "DELETE FROM lock WHERE name=?")                                                                  \
     X(SQL_LOCK_DROP_OLD, "DELETE FROM lock WHERE expires<=?")
 
-#define SQL_TABLE(X) SQL_ENGINE_TABLE(X) SQL_BUCKET_TABLE(X) SQL_KV_TABLE(X) SQL_QUEUE_TABLE(X) SQL_LOCK_TABLE(X)
+#define SQL_CHECK_TABLE(X)                                                                                             \
+    X(SQL_BUCKET_AFTER, "SELECT " SQL_BUCKET ",0 FROM bucket WHERE name>? ORDER BY name LIMIT 1")                      \
+    X(SQL_CHECK_TOTAL, "SELECT (SELECT coalesce(sum(held),0) FROM bucket)+(SELECT count(*) FROM message)")             \
+    X(SQL_CHECK_COUNTERS,                                                                                              \
+      "SELECT sum(n),sum(k),sum(b) FROM (SELECT count(*) n,coalesce(sum(op=0),0) k,"                                   \
+      "coalesce(sum(length(key)+size),0) b FROM entry WHERE bucket=?1 UNION ALL "                                      \
+      "SELECT count(*),0,coalesce(sum(length(key)+size),0) FROM history WHERE bucket=?1)")                             \
+    X(SQL_CHECK_OWNER, "SELECT name,revision,history FROM bucket WHERE id=?")                                          \
+    X(SQL_CHECK_IS_DOOMED, "SELECT 1 FROM doomed WHERE id=?")                                                          \
+    X(SQL_CHECK_ENTRIES,                                                                                               \
+      "SELECT bucket," SQL_ENTRY " FROM entry WHERE (bucket,key)>(?,?) ORDER BY bucket,key LIMIT ?")                   \
+    X(SQL_CHECK_HISTORY,                                                                                               \
+      "SELECT bucket," SQL_ENTRY ",(SELECT e.revision FROM entry e WHERE e.bucket=history.bucket AND "                 \
+      "e.key=history.key) FROM history WHERE (bucket,key,revision)>(?,?,?) ORDER BY bucket,key,revision LIMIT ?")      \
+    X(SQL_CHECK_MESSAGES,                                                                                              \
+      "SELECT " SQL_MESSAGE ",p.data,p.sum,p.id,(SELECT d.message FROM dedupe d WHERE d.topic=m.topic AND "            \
+      "d.name=m.dedupe AND d.until=0) FROM message m LEFT JOIN payload p ON p.id=m.id WHERE m.id>?"                    \
+      " ORDER BY m.id LIMIT ?")                                                                                        \
+    X(SQL_CHECK_PAYLOADS,                                                                                              \
+      "SELECT p.id,m.id FROM payload p LEFT JOIN message m ON m.id=p.id WHERE p.id>? ORDER BY p.id LIMIT ?")           \
+    X(SQL_CHECK_DEDUPE,                                                                                                \
+      "SELECT d.topic,d.name,d.message,d.until,m.id,m.topic=d.topic AND m.dedupe=d.name FROM dedupe d "                \
+      "LEFT JOIN message m ON m.id=d.message WHERE (d.topic,d.name)>(?,?) ORDER BY d.topic,d.name LIMIT ?")            \
+    X(SQL_CHECK_DOOMED, "SELECT d.id,b.name FROM doomed d LEFT JOIN bucket b ON b.id=d.id WHERE d.id>? LIMIT ?")       \
+    X(SQL_CHECK_LOCKS, "SELECT name,token,owner,fence,expires FROM lock WHERE name>? ORDER BY name LIMIT ?")
+
+#define SQL_TABLE(X)                                                                                                   \
+    SQL_ENGINE_TABLE(X) SQL_BUCKET_TABLE(X) SQL_KV_TABLE(X) SQL_QUEUE_TABLE(X) SQL_LOCK_TABLE(X) SQL_CHECK_TABLE(X)
 
 enum sql_id {
 #define SQL_ID(id, text) id,
