@@ -1,6 +1,7 @@
 #include "db.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -10,7 +11,14 @@
 #include "log.h"
 #include "mem.h"
 
-enum { PAGE_SIZE = 4096, WAL_FRAME = PAGE_SIZE + 24, CACHE_KIB = 4096, LOG_LIMIT = 16 << 20, BUSY_MS = 5000 };
+enum {
+    PAGE_SIZE = 4096,
+    WAL_FRAME = PAGE_SIZE + 24,
+    CACHE_KIB = 4096,
+    LOG_LIMIT = 16 << 20,
+    BUSY_MS = 5000,
+    COPY_PAGES = 1024
+};
 
 struct db_query {
     sqlite3_stmt *stmt;
@@ -384,13 +392,13 @@ enum error_code db_integrity(struct db *db, void (*report)(void *, const char *)
     return db_end(q);
 }
 
-static enum error_code copy_pages(struct db *db, sqlite3 *to, void (*progress)(void *, int64_t, int64_t), void *context)
+static enum error_code copy_pages(sqlite3 *from, sqlite3 *to, void (*progress)(void *, int64_t, int64_t), void *context)
 {
-    sqlite3_backup *job = sqlite3_backup_init(to, "main", db->handle, "main");
+    sqlite3_backup *job = sqlite3_backup_init(to, "main", from, "main");
     int rc = job ? SQLITE_OK : sqlite3_errcode(to);
 
-    while (job && (rc == SQLITE_OK || rc == SQLITE_BUSY || rc == SQLITE_LOCKED)) {
-        rc = sqlite3_backup_step(job, 1024);
+    while (job && rc == SQLITE_OK) {
+        rc = sqlite3_backup_step(job, COPY_PAGES);
         int total = sqlite3_backup_pagecount(job);
         if (progress)
             progress(context, total - sqlite3_backup_remaining(job), total);
@@ -413,7 +421,7 @@ enum error_code db_backup(struct db *db, const char *path, void (*progress)(void
     if (!code)
         code = db_user_version(db, &version);
     if (!code)
-        code = copy_pages(db, to, progress, context);
+        code = copy_pages(db->handle, to, progress, context);
     db_read_end(db);
     if (!code)
         code = code_of(sqlite3_exec(to, "PRAGMA journal_mode=DELETE", NULL, NULL, NULL));
@@ -421,4 +429,35 @@ enum error_code db_backup(struct db *db, const char *path, void (*progress)(void
         error_set(err, code, NULL, "backup to %s failed: %s", path, to ? sqlite3_errmsg(to) : "out of memory");
     sqlite3_close(to);
     return code;
+}
+
+enum error_code db_replace(struct db *db, const char *path, void (*progress)(void *, int64_t, int64_t), void *context,
+                           struct error *err)
+{
+    sqlite3 *from = NULL;
+    int rc = sqlite3_open_v2(path, &from, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    enum error_code code = rc == SQLITE_OK ? copy_pages(from, db->handle, progress, context) : code_of(rc);
+
+    if (code)
+        error_set(err, code, NULL, "the content of %s could not be taken over: %s", path, sqlite3_errmsg(db->handle));
+    sqlite3_close(from);
+    return code;
+}
+
+enum error_code db_compact(struct db *db)
+{
+    return db_run_n(db, SQL_COMPACT, NULL, 0, NULL);
+}
+
+int64_t db_user(const char *path)
+{
+    /* The bytes that SQLite locks (its file format says which): a connection in WAL mode has a shared lock while it is open. */
+    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0x40000000, .l_len = 512};
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+
+    if (fd < 0)
+        return 0;
+    bool held = fcntl(fd, F_GETLK, &range) == 0 && range.l_type != F_UNLCK;
+    close(fd);
+    return held ? range.l_pid > 0 ? range.l_pid : -1 : 0;
 }

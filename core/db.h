@@ -112,4 +112,23 @@ enum error_code db_integrity(struct db *db, void (*report)(void *, const char *)
 enum error_code db_backup(struct db *db, const char *path, void (*progress)(void *, int64_t, int64_t), void *context,
                           struct error *err);
 
+/*
+ * The other way: the whole content becomes that of the database file at path, in one transaction; others see the old or the
+ * new.  Only under the writer lock.
+ */
+enum error_code db_replace(struct db *db, const char *path, void (*progress)(void *, int64_t, int64_t), void *context,
+                           struct error *err);
+
+/*
+ * Writes the database anew without its free pages.  Only under the writer lock, outside a transaction; needs room for a copy
+ * in the log and in the directory for temporary files.
+ */
+enum error_code db_compact(struct db *db);
+
+/*
+ * A process that has the database file at path open: its id, -1 where that is not known; 0 where there is none but this
+ * one.  Not while this process has it open itself.
+ */
+int64_t db_user(const char *path);
+
 #endif

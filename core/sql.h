@@ -25,6 +25,7 @@
     X(SQL_PAGE_COUNT, "PRAGMA page_count")                                                                             \
     X(SQL_FREE_COUNT, "PRAGMA freelist_count")                                                                         \
     X(SQL_INTEGRITY, "PRAGMA integrity_check(20)")                                                                     \
+    X(SQL_COMPACT, "VACUUM")                                                                                           \
     X(SQL_STATE_LOAD, "SELECT time,message,fence,bucket FROM state")                                                   \
     X(SQL_STATE_SAVE, "UPDATE state SET time=?,message=?,fence=?,bucket=?")
 
