@@ -87,7 +87,8 @@ export async function watchBucket<E>(
   entry: (wire: WireEntry, delta: number, live: boolean) => E | null,
 ): Promise<Queued<E> & { initialized: Promise<void> }> {
   const queue = new Watched<E>();
-  const span = scope([queue.stopped, options.signal, transport.closed]);
+  const span = scope([queue.stopped, options.signal]);
+  const forget = transport.onClose(span.abort);
   const from = options.resumeFromRevision;
   const feed = {
     selector,
@@ -124,6 +125,7 @@ export async function watchBucket<E>(
       )
       .finally(() => {
         span.done();
+        forget();
         started();
       });
   });

@@ -31,8 +31,8 @@ export function listen<T>(
   callback: (message: Message<T>) => unknown,
   options: ListenOptions,
 ): Cancelable {
-  const own = new AbortController();
-  const span = scope([own.signal, options.signal, client.transport.closed]);
+  const span = scope([options.signal]);
+  const forget = client.transport.onClose(span.abort);
   const { signal } = span;
   const { transport } = client;
   const limit = options.limit ?? 16;
@@ -83,7 +83,10 @@ export function listen<T>(
     }
   };
   run()
-    .finally(span.done)
+    .finally(() => {
+      span.done();
+      forget();
+    })
     .catch((error: unknown) => report(error, options.onError));
-  return { cancel: () => own.abort() };
+  return { cancel: span.abort };
 }

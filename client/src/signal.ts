@@ -3,6 +3,7 @@
 /** A signal that follows others and a deadline; `done` frees what it holds. @internal */
 export interface Scope {
   signal: AbortSignal;
+  abort: () => void;
   timedOut(): boolean;
   done(): void;
 }
@@ -28,6 +29,7 @@ export function scope(parents: readonly (AbortSignal | undefined)[], timeoutMs?:
   }
   return {
     signal: controller.signal,
+    abort: () => controller.abort(),
     timedOut: () => late,
     done: () => {
       clearTimeout(timer);

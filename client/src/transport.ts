@@ -35,7 +35,7 @@ export class Transport {
   readonly #headers: Record<string, string>;
   readonly #send: typeof fetch;
   #blockedUntil = 0;
-  #closing = new AbortController();
+  readonly #open = new Set<() => void>();
 
   constructor(options: KvsClientOptions) {
     this.base = options.url.replace(/\/+$/, "");
@@ -51,15 +51,15 @@ export class Transport {
     if (options.stream === false) this.#blockedUntil = Infinity;
   }
 
-  /** Aborted when the client is closed. */
-  get closed(): AbortSignal {
-    return this.#closing.signal;
+  /** Has something ended when the client is closed; gives what undoes that. (A signal warns of many listeners.) */
+  onClose(end: () => void): () => void {
+    this.#open.add(end);
+    return () => this.#open.delete(end);
   }
 
   /** Ends what waits for changes; later watches work again. */
   close(): void {
-    this.#closing.abort();
-    this.#closing = new AbortController();
+    for (const end of [...this.#open]) end();
   }
 
   /** Whether answers arrive while they are being written, as far as is known. */

@@ -85,8 +85,8 @@ export function watchKeys<T>(
   show: (entries: WatchedEntries<T>) => void | Promise<void>,
   options: WatchOptions & { patient?: boolean },
 ): Cancelable & { done: Promise<void> } {
-  const own = new AbortController();
-  const span = scope([own.signal, options.signal, transport.closed]);
+  const span = scope([options.signal]);
+  const forget = transport.onClose(span.abort);
   const state = new State<T>(keys, (entries) => (span.signal.aborted ? undefined : show(entries)));
   const selector = { bucket: transport.bucket, keys: keys.map(encodeKey) };
   const patient = options.patient ?? false;
@@ -101,7 +101,11 @@ export function watchKeys<T>(
       }
     }
   };
-  return { cancel: () => own.abort(), done: run().finally(span.done) };
+  const done = run().finally(() => {
+    span.done();
+    forget();
+  });
+  return { cancel: span.abort, done };
 }
 
 /** @internal */

@@ -1,6 +1,6 @@
 import type { Message, QueueClient } from "./queue.js";
 import { isKvsError, KvsError } from "./errors.js";
-import { backoff, pause } from "./signal.js";
+import { backoff, pause, type Scope, scope } from "./signal.js";
 
 /** How to work a queue. */
 export interface WorkerOptions {
@@ -38,7 +38,7 @@ export class Worker<T = unknown> {
   readonly #topic: string;
   readonly #handler: WorkerHandler<T>;
   readonly #options: WorkerOptions;
-  readonly #stop = new AbortController();
+  readonly #span: Scope;
   readonly #busy = new Set<Promise<void>>();
 
   /** @internal */
@@ -47,19 +47,18 @@ export class Worker<T = unknown> {
     this.#topic = topic;
     this.#handler = handler;
     this.#options = options;
-    const { signal } = options;
-    const stop = (): void => this.#stop.abort();
-    if (signal?.aborted) stop();
-    for (const from of [signal, client.transport.closed]) from?.addEventListener("abort", stop, { once: true });
+    this.#span = scope([options.signal]);
+    const forget = client.transport.onClose(this.#span.abort);
     this.closed = this.#run().finally(() => {
-      for (const from of [signal, client.transport.closed]) from?.removeEventListener("abort", stop);
+      this.#span.done();
+      forget();
     });
     this.closed.catch(() => undefined);
   }
 
   /** Takes no more messages, and waits until those at hand are settled. */
   stop(): Promise<void> {
-    this.#stop.abort();
+    this.#span.abort();
     return this.closed;
   }
 
@@ -70,7 +69,7 @@ export class Worker<T = unknown> {
 
   async #run(): Promise<void> {
     const limit = this.#options.concurrency ?? 1;
-    const { signal } = this.#stop;
+    const { signal } = this.#span;
     try {
       for (let failures = 0; !signal.aborted; ) {
         if (this.#busy.size >= limit) {
