@@ -243,6 +243,27 @@ static bool read_body(struct kvs_request *r, struct buf *body, const struct conf
     return true;
 }
 
+/*
+ * Reads away what is left of the body, of which `taken` bytes were read.  A web server that still writes when the program
+ * ends loses the answer (mod_cgid does).  No more than DRAIN_MAX: who sends more may lose it.
+ */
+static void drain_input(size_t taken, int64_t timeout)
+{
+    enum { DRAIN_MAX = 64 * 1024 * 1024 };
+    char away[READ_FIRST];
+    const long long length = gateway_content_length(variable, NULL);
+    if (length < 0 && taken == 0)
+        return;
+    const size_t whole = length >= 0 && length < DRAIN_MAX ? (size_t)length : DRAIN_MAX;
+    size_t left = whole > taken ? whole - taken : 0;
+    while (left > 0) {
+        const size_t want = left < sizeof(away) ? left : sizeof(away);
+        if (read_input(away, want, timeout) < want)
+            return;
+        left -= want;
+    }
+}
+
 /* Ticks until the request that waits has its answer, or nobody waits for it any more. */
 static void wait_for_answer(struct kvs *kvs, struct kvs_request *r, struct cgi_sink *s, const struct config *config)
 {
@@ -286,6 +307,7 @@ static int run(struct kvs *kvs, const struct config *config, struct cgi_sink *s)
         wait_for_answer(kvs, &request, s, config);
         flush_all(s, config->io_timeout);
     }
+    drain_input(body.len, config->io_timeout);
     arena_free(&arena);
     buf_free(&body);
     return s->gone || cgi_sink_waiting(s) > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -296,6 +318,7 @@ static int refuse(struct cgi_sink *s, const char *message)
     enum { TIMEOUT = 10000 }; /* the configuration may be what is wrong */
     log_line(LOG_ERROR, "%s", message);
     answer_error(s, 500, "internal", message, TIMEOUT);
+    drain_input(0, TIMEOUT);
     return s->gone || cgi_sink_waiting(s) > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
