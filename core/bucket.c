@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "txn.h"
+
 const struct bucket_options bucket_defaults = {
     .history = 1,
     .max_value = -1,
@@ -98,4 +100,14 @@ int64_t bucket_expiry(const struct bucket *b, int64_t now, int64_t ttl)
     if (ttl == 0)
         return 0;
     return ttl > INT64_MAX - now ? 0 : now + ttl;
+}
+
+enum error_code bucket_empty(struct txn *t, struct bucket *b)
+{
+    enum error_code rc = db_run(t->db, SQL_DOOMED_ADD, DB_INT(b->id));
+    b->id = txn_next_bucket(t);
+    b->keys = b->held = b->bytes = 0;
+    b->compacted = b->revision;
+    b->dirty = true;
+    return rc;
 }

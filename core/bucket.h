@@ -17,6 +17,7 @@ enum bucket_storage { BUCKET_FILE = 0, BUCKET_MEMORY = 1 };
 #define BUCKET_DEFAULT "default"
 
 struct republish;
+struct txn;
 
 struct bucket_options {
     int64_t history;
@@ -67,6 +68,9 @@ enum error_code bucket_save(struct db *db, const struct bucket *b);
 
 /* Writes the whole row, options too; a new one where there was none. */
 enum error_code bucket_put(struct db *db, const struct bucket *b);
+
+/* Takes all entries away, markers and history too; revisions go on. */
+enum error_code bucket_empty(struct txn *t, struct bucket *b);
 
 /* When an entry written now with this ttl (0: the default) expires; 0 = never.  The bucket's own ttl is the maximum. */
 int64_t bucket_expiry(const struct bucket *b, int64_t now, int64_t ttl);

@@ -9,6 +9,7 @@
 #include "hub.h"
 #include "log.h"
 #include "mem.h"
+#include "storage.h"
 #include "view.h"
 
 void *call_args(struct call *call, size_t size)
@@ -118,6 +119,8 @@ void call_answer(struct call *call, enum error_code rc)
 
 void call_finish(struct call *call, enum error_code rc)
 {
+    if (!rc && call->forget)
+        storage_forget(call->kvs, call->forget);
     bool waits = !rc && call->empty && call->wait_until > clock_mono();
 
     if (!waits || !hub_park(call->kvs->hub, call))
@@ -130,6 +133,7 @@ static void begin_answer(struct call *call)
     json_out_init(&call->json, &call->out);
     call->empty = false;
     call->again = false;
+    call->step = 0;
 }
 
 static void run_read(struct call *call)
@@ -160,6 +164,10 @@ static void job_done(struct commit_job *job, enum error_code rc)
 
     if (!rc && call->again) {
         call->total += call->step;
+        call->rounds++;
+        if (call->next_store)
+            call->store = call->next_store;
+        call->next_store = NULL;
         call_run(call);
     } else {
         call_finish(call, rc);

@@ -20,7 +20,15 @@
 #include "service.h"
 
 struct op;
-struct watcher;
+/* What a call that found nothing waits for. */
+enum wait_kind { WAIT_TOPIC, WAIT_CHANGES, WAIT_LOCK };
+
+struct wait {
+    enum wait_kind kind;
+    const char *name; /* of the topic, bucket or lock; in the call's arena, or a constant */
+    size_t len;
+    int64_t since; /* WAIT_CHANGES: a revision of the bucket above this one */
+};
 
 struct call {
     struct commit_job job; /* first, so that the job is the call */
@@ -31,25 +39,24 @@ struct call {
     struct arena arena;
     struct json_doc doc;
     struct error err;
-    struct buf out;         /* the answer's body */
-    struct json_out json;   /* over out */
-    void *args;             /* the operation's, made by its parse, in the arena */
-    const char *bucket;     /* name of the bucket that is meant; BUCKET_DEFAULT where none was given */
-    struct store *store;    /* where that bucket lies */
-    int64_t started;        /* clock_mono_us */
-    bool again;             /* set by apply: commit, then apply once more (long jobs in small transactions) */
-    int64_t step;           /* set by apply with again: what this transaction did */
-    int64_t total;          /* what earlier ones of the same request did */
-    bool unhealthy;         /* the answer is 200's, but the status 503 */
-    bool empty;             /* set by the operation: there is nothing yet, wait until wait_until */
-    int64_t wait_until;     /* clock_mono; 0: do not wait */
-    const char *wait_topic; /* what it waits for: messages of this topic */
-    size_t wait_topic_len;
-    struct call *next; /* in whatever list holds it */
+    struct buf out;           /* the answer's body */
+    struct json_out json;     /* over out */
+    void *args;               /* the operation's, made by its parse, in the arena */
+    const char *bucket;       /* name of the bucket that is meant; BUCKET_DEFAULT where none was given */
+    struct store *store;      /* where that bucket lies */
+    int64_t started;          /* clock_mono_us */
+    bool again;               /* set by apply: commit, then apply once more (long jobs in small transactions) */
+    struct store *next_store; /* set with again: go on in that store */
+    const char *forget;       /* set by apply: the memory bucket of this name is destroyed */
+    int64_t rounds;           /* transactions committed for this request, with again */
+    int64_t step;             /* set by apply with again: what this transaction did */
+    int64_t total;            /* what earlier ones of the same request did */
+    bool unhealthy;           /* the answer is 200's, but the status 503 */
+    bool empty;               /* set by the operation: there is nothing yet, wait until wait_until */
+    int64_t wait_until;       /* clock_mono; 0: do not wait */
+    struct wait wait;         /* what for */
+    struct call *next;        /* in whatever list holds it */
     struct call *prev;
-    struct watcher *watcher; /* of a stream */
-    bool parked;
-    bool cancelled;
 };
 
 /* What a read sees: one snapshot of one store, and the bucket in it. */

@@ -3,15 +3,19 @@
 #include <string.h>
 #include <strings.h>
 
+#include "listen.h"
 #include "ops.h"
+#include "query.h"
+#include "storage.h"
+#include "watch.h"
 
 /* The hottest first: rows are searched in order. */
 static const struct op table[] = {
     {"/kv/get", OP_POST, SCOPE_READ, kv_get_parse, kv_get, NULL, NULL},
     {"/kv/set", OP_POST, SCOPE_WRITE, kv_set_parse, NULL, kv_set, NULL},
-    {"/queue/enqueue", OP_POST | OP_QUEUE, SCOPE_WRITE, queue_enqueue_parse, NULL, queue_enqueue, NULL},
-    {"/queue/dequeue", OP_POST | OP_QUEUE | OP_WAITS, SCOPE_WRITE, queue_dequeue_parse, NULL, queue_dequeue, NULL},
-    {"/queue/ack", OP_POST | OP_QUEUE, SCOPE_WRITE, queue_ack_parse, NULL, queue_ack, NULL},
+    {"/queue/enqueue", OP_POST, SCOPE_WRITE, queue_enqueue_parse, NULL, queue_enqueue, NULL},
+    {"/queue/dequeue", OP_POST, SCOPE_WRITE, queue_dequeue_parse, NULL, queue_dequeue, NULL},
+    {"/queue/ack", OP_POST, SCOPE_WRITE, queue_ack_parse, NULL, queue_ack, NULL},
     {"/kv/atomic", OP_POST, SCOPE_WRITE, kv_atomic_parse, NULL, kv_atomic, NULL},
     {"/kv/list", OP_POST | OP_SNAPSHOT, SCOPE_READ, kv_list_parse, kv_list, NULL, NULL},
     {"/kv/get-many", OP_POST | OP_SNAPSHOT, SCOPE_READ, kv_get_many_parse, kv_get_many, NULL, NULL},
@@ -23,15 +27,30 @@ static const struct op table[] = {
     {"/kv/purge", OP_POST, SCOPE_WRITE, kv_purge_parse, NULL, kv_purge, NULL},
     {"/kv/reset", OP_POST | OP_EMPTY, SCOPE_ADMIN, NULL, NULL, kv_reset, NULL},
     {"/kv/clean-expired", OP_POST | OP_EMPTY, SCOPE_ADMIN, NULL, NULL, kv_clean_expired, NULL},
-    {"/queue/enqueue-many", OP_POST | OP_QUEUE, SCOPE_WRITE, queue_enqueue_many_parse, NULL, queue_enqueue_many, NULL},
-    {"/queue/ack-many", OP_POST | OP_QUEUE, SCOPE_WRITE, queue_ack_many_parse, NULL, queue_ack_many, NULL},
-    {"/queue/nack", OP_POST | OP_QUEUE, SCOPE_WRITE, queue_nack_parse, NULL, queue_nack, NULL},
-    {"/queue/extend", OP_POST | OP_QUEUE, SCOPE_WRITE, queue_extend_parse, NULL, queue_extend, NULL},
-    {"/queue/dead", OP_POST | OP_QUEUE, SCOPE_READ, queue_dead_parse, NULL, queue_dead, NULL},
-    {"/queue/redrive", OP_POST | OP_QUEUE, SCOPE_WRITE, queue_redrive_parse, NULL, queue_redrive, NULL},
-    {"/queue/discard", OP_POST | OP_QUEUE, SCOPE_WRITE, queue_redrive_parse, NULL, queue_discard, NULL},
-    {"/queue/stats", OP_POST | OP_QUEUE | OP_SNAPSHOT, SCOPE_READ, queue_stats_parse, queue_stats, NULL, NULL},
-    {"/queue/purge", OP_POST | OP_QUEUE, SCOPE_WRITE, queue_purge_parse, NULL, queue_purge, NULL},
+    {"/kv/keys", OP_POST | OP_SNAPSHOT, SCOPE_READ, kv_keys_parse, kv_keys, NULL, NULL},
+    {"/kv/history", OP_POST | OP_SNAPSHOT, SCOPE_READ, kv_history_parse, kv_history, NULL, NULL},
+    {"/kv/changes", OP_POST | OP_SNAPSHOT, SCOPE_READ, kv_changes_parse, kv_changes, NULL, NULL},
+    {"/kv/watch", OP_GET | OP_POST, SCOPE_READ, kv_watch_parse, NULL, NULL, kv_watch},
+    {"/queue/listen", OP_GET | OP_POST, SCOPE_WRITE, queue_listen_parse, NULL, NULL, queue_listen},
+    {"/lock/acquire", OP_POST, SCOPE_WRITE, lock_acquire_parse, NULL, lock_acquire, NULL},
+    {"/lock/renew", OP_POST, SCOPE_WRITE, lock_renew_parse, NULL, lock_renew, NULL},
+    {"/lock/release", OP_POST, SCOPE_WRITE, lock_release_parse, NULL, lock_release, NULL},
+    {"/bucket/create", OP_POST, SCOPE_ADMIN, bucket_options_body_parse, NULL, bucket_create, NULL},
+    {"/bucket/update", OP_POST, SCOPE_ADMIN, bucket_options_body_parse, NULL, bucket_update, NULL},
+    {"/bucket/status", OP_POST | OP_SNAPSHOT, SCOPE_READ, bucket_named_parse, bucket_status_read, NULL, NULL},
+    {"/bucket/list", OP_POST | OP_EMPTY | OP_SNAPSHOT, SCOPE_READ, NULL, bucket_list, NULL, NULL},
+    {"/bucket/destroy", OP_POST, SCOPE_ADMIN, bucket_destroy_parse, NULL, bucket_destroy, NULL},
+    {"/bucket/purge", OP_POST, SCOPE_ADMIN, bucket_named_parse, NULL, bucket_purge, NULL},
+    {"/bucket/purge-deletes", OP_POST, SCOPE_ADMIN, bucket_purge_deletes_parse, NULL, bucket_purge_deletes, NULL},
+    {"/queue/enqueue-many", OP_POST, SCOPE_WRITE, queue_enqueue_many_parse, NULL, queue_enqueue_many, NULL},
+    {"/queue/ack-many", OP_POST, SCOPE_WRITE, queue_ack_many_parse, NULL, queue_ack_many, NULL},
+    {"/queue/nack", OP_POST, SCOPE_WRITE, queue_nack_parse, NULL, queue_nack, NULL},
+    {"/queue/extend", OP_POST, SCOPE_WRITE, queue_extend_parse, NULL, queue_extend, NULL},
+    {"/queue/dead", OP_POST, SCOPE_READ, queue_dead_parse, NULL, queue_dead, NULL},
+    {"/queue/redrive", OP_POST, SCOPE_WRITE, queue_redrive_parse, NULL, queue_redrive, NULL},
+    {"/queue/discard", OP_POST, SCOPE_WRITE, queue_redrive_parse, NULL, queue_discard, NULL},
+    {"/queue/stats", OP_POST | OP_SNAPSHOT, SCOPE_READ, queue_stats_parse, queue_stats, NULL, NULL},
+    {"/queue/purge", OP_POST, SCOPE_WRITE, queue_purge_parse, NULL, queue_purge, NULL},
     {"/health", OP_GET, SCOPE_PUBLIC, NULL, health_read, NULL, NULL},
 };
 
@@ -76,7 +95,6 @@ static bool is_json_type(const char *type)
 
 static enum error_code check_body(struct call *call)
 {
-    static const char *const opaque[] = {"value", "payload", NULL};
     struct kvs_request *r = call->request;
 
     if (r->content_type && r->content_type[0] && r->body_len && !is_json_type(r->content_type))
@@ -86,24 +104,38 @@ static enum error_code check_body(struct call *call)
                          (long long)call->kvs->config->max_body);
     if (r->body_state == BODY_CUT)
         return error_set(&call->err, ERR_BAD_JSON, NULL, "the body is shorter than its Content-Length");
-    if (r->body_len == 0 && (call->op->flags & OP_EMPTY)) {
-        r->body = "{}";
-        r->body_len = 2;
-    }
-    if (r->body_len == 0)
-        return error_set(&call->err, ERR_BAD_JSON, NULL, "the body is empty: it must be a JSON object");
-    return json_scan(&call->doc, r->body, r->body_len, opaque, &call->arena, &call->err);
+    if (r->body_len || (call->op->flags & OP_EMPTY))
+        return ERR_OK;
+    return error_set(&call->err, ERR_BAD_JSON, NULL, "the body is empty: it must be a JSON object");
+}
+
+/* The request's object: the body, or what a GET's query string stands for. */
+static enum error_code request_text(struct call *call, const char **text, size_t *len)
+{
+    struct kvs_request *r = call->request;
+
+    if (r->method != METHOD_POST)
+        return query_to_body(call, text, len);
+    enum error_code rc = check_body(call);
+    *text = r->body_len ? r->body : "{}";
+    *len = r->body_len ? r->body_len : 2;
+    return rc;
 }
 
 static enum error_code parse_body(struct call *call)
 {
-    static const char *const none[] = {NULL};
+    static const char *const none[] = {NULL}, *const opaque[] = {"value", "payload", NULL};
+    const char *text;
+    size_t len;
     struct fields f;
-    enum error_code rc = check_body(call);
+    enum error_code rc = request_text(call, &text, &len);
 
+    if (!rc)
+        rc = json_scan(&call->doc, text, len, opaque, &call->arena, &call->err);
     if (rc)
         return rc;
-    return call->op->parse ? call->op->parse(call) : call_fields(call, &f, none);
+    rc = call->op->parse ? call->op->parse(call) : call_fields(call, &f, none);
+    return rc ? rc : storage_find(call);
 }
 
 enum error_code dispatch_prepare(struct call *call)
@@ -123,7 +155,6 @@ enum error_code dispatch_prepare(struct call *call)
         return rc;
     if (call->op->scope != SCOPE_PUBLIC && call->grant->scope < call->op->scope)
         return ERR_FORBIDDEN;
-    if (r->method == METHOD_POST)
-        return parse_body(call);
-    return ERR_OK;
+    /* /health and its like take nothing, and a query string on them is nobody's business. */
+    return r->method == METHOD_POST || call->op->parse ? parse_body(call) : ERR_OK;
 }

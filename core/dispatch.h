@@ -10,12 +10,10 @@
 #include "txn.h"
 
 enum op_flags {
-    OP_GET = 1,      /* answers GET and HEAD */
-    OP_POST = 2,     /* answers POST with a JSON body */
-    OP_EMPTY = 4,    /* the body may be missing */
-    OP_SNAPSHOT = 8, /* read gets a snapshot with the bucket found in it */
-    OP_QUEUE = 16,   /* works on the queue, which is in the durable file whatever the bucket */
-    OP_WAITS = 32    /* may wait for something to happen (waitMs) */
+    OP_GET = 1,     /* answers GET and HEAD */
+    OP_POST = 2,    /* answers POST with a JSON body */
+    OP_EMPTY = 4,   /* the body may be missing */
+    OP_SNAPSHOT = 8 /* read gets a snapshot with the bucket found in it */
 };
 
 struct op {

@@ -2,27 +2,28 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "clock.h"
+#include "due.h"
+#include "listen.h"
 #include "mem.h"
-#include "message.h"
 #include "wake.h"
+#include "watch.h"
+#include "watcher.h"
 
-enum {
-    POLL_MS = 1000,      /* how often others' commits are looked for without a signal of them */
-    WAKES_PER_TOPIC = 16 /* waiters tried at once when a topic has something; their commits wake the next */
-};
+enum { POLL_MS = 1000 /* how often others' commits are looked for without a signal of them */ };
 
 struct hub {
-    struct kvs *kvs;
     struct wake *wake;
-    pthread_mutex_t mutex; /* guards the list and stopped */
-    struct call *first, *last;
+    struct watches *watches;     /* the ticking thread's */
+    struct listeners *listeners; /* the ticking thread's */
+    atomic_llong watcher_count, listener_count;
+    pthread_mutex_t mutex;     /* guards what follows */
+    struct call *first, *last; /* parked */
+    struct watcher *new_watchers;
+    struct listener *new_listeners;
     bool stopped;
-    /* Of the ticking thread: */
-    struct db *reader;
+    bool waiting; /* somebody is, so that the log is watched */
 };
 
 enum error_code hub_new(struct hub **out, struct kvs *kvs)
@@ -30,29 +31,29 @@ enum error_code hub_new(struct hub **out, struct kvs *kvs)
     struct hub *h = mem_zalloc(1, sizeof *h);
     if (!h)
         return ERR_NO_MEMORY;
-    h->kvs = kvs;
     pthread_mutex_init(&h->mutex, NULL);
-    *out = h;
-    return ERR_OK;
+    h->watches = watches_new(kvs);
+    h->listeners = listeners_new(kvs, h);
+    enum error_code rc = wake_new(&h->wake);
+    if (!rc && h->watches && h->listeners) {
+        *out = h;
+        return ERR_OK;
+    }
+    hub_free(h);
+    return ERR_NO_MEMORY;
 }
 
-enum error_code hub_open(struct hub *h)
+void hub_add_store(struct hub *h, const struct store *store)
 {
-    return wake_new(&h->wake, store_path(h->kvs->file));
-}
-
-static void close_reader(struct hub *h, bool broken)
-{
-    if (h->reader)
-        store_reader_done(h->kvs->file, h->reader, broken);
-    h->reader = NULL;
+    wake_add_log(h->wake, store_path(store));
 }
 
 void hub_free(struct hub *h)
 {
     if (!h)
         return;
-    close_reader(h, false);
+    watches_free(h->watches);
+    listeners_free(h->listeners);
     wake_free(h->wake);
     pthread_mutex_destroy(&h->mutex);
     mem_free(h);
@@ -100,13 +101,48 @@ bool hub_park(struct hub *h, struct call *call)
     bool waits = !h->stopped && !atomic_load(&call->request->gone);
     if (waits) {
         push(h, call);
+        h->waiting = true;
         wake_watch(h->wake, true);
     }
     pthread_mutex_unlock(&h->mutex);
-    /* The tick must learn of its deadline, and of what was committed since it looked. */
+    /* The tick must learn of its deadline, and look for what was committed since the call looked. */
     if (waits)
         wake_now(h->wake);
     return waits;
+}
+
+void hub_watch(struct hub *h, struct watcher *w)
+{
+    pthread_mutex_lock(&h->mutex);
+    bool stopped = h->stopped;
+    if (!stopped) {
+        w->next = h->new_watchers;
+        h->new_watchers = w;
+        h->waiting = true;
+        wake_watch(h->wake, true);
+    }
+    pthread_mutex_unlock(&h->mutex);
+    if (stopped)
+        stream_end(&w->stream, "stopping");
+    else
+        wake_now(h->wake);
+}
+
+void hub_listen(struct hub *h, struct listener *l)
+{
+    pthread_mutex_lock(&h->mutex);
+    bool stopped = h->stopped;
+    if (!stopped) {
+        l->next = h->new_listeners;
+        h->new_listeners = l;
+        h->waiting = true;
+        wake_watch(h->wake, true);
+    }
+    pthread_mutex_unlock(&h->mutex);
+    if (stopped)
+        stream_end(&l->stream, "stopping");
+    else
+        wake_now(h->wake);
 }
 
 void hub_cancel(struct hub *h, struct kvs_request *request)
@@ -120,80 +156,38 @@ void hub_cancel(struct hub *h, struct kvs_request *request)
     if (call)
         drop(h, call);
     pthread_mutex_unlock(&h->mutex);
-    if (!call)
-        return;
-    call_free(call);
-    request->sink->end(request->sink);
+    if (call) {
+        call_free(call);
+        request->sink->end(request->sink);
+    } else {
+        wake_now(h->wake); /* a stream: the tick lets go of it */
+    }
 }
 
 void hub_stop(struct hub *h)
 {
     pthread_mutex_lock(&h->mutex);
     h->stopped = true;
-    struct call *list = h->first;
-    h->first = h->last = NULL;
+    h->waiting = true;
+    wake_watch(h->wake, true);
     pthread_mutex_unlock(&h->mutex);
-    while (list) {
-        struct call *next = list->next;
-        call_answer(list, ERR_OK);
-        list = next;
-    }
+    wake_now(h->wake);
 }
 
-/* What one look found out about a topic, so that many waiters cost one query. */
-struct topic_due {
-    const char *topic;
-    size_t len;
-    int64_t due; /* 0: nothing waits there */
-    int woken;
-};
+void hub_count(struct hub *h, struct hub_counts *counts)
+{
+    *counts =
+        (struct hub_counts){.watchers = atomic_load(&h->watcher_count), .listeners = atomic_load(&h->listener_count)};
+    pthread_mutex_lock(&h->mutex);
+    for (struct call *call = h->first; call; call = call->next)
+        counts->parked++;
+    pthread_mutex_unlock(&h->mutex);
+}
 
-enum { TOPICS = 32 };
-
-struct look {
-    struct topic_due topics[TOPICS];
-    size_t count;
-    int64_t now; /* wall */
-    int64_t mono;
-    int64_t next; /* mono time of the earliest thing to come */
+struct ready {
     struct call *run, **run_tail;
-    struct call *expired, **expired_tail;
+    struct call *over, **over_tail; /* their time is up */
 };
-
-static struct topic_due *topic_of(struct hub *h, struct look *look, const struct call *call)
-{
-    for (size_t i = 0; i < look->count; i++) {
-        struct topic_due *t = &look->topics[i];
-        if (t->len == call->wait_topic_len && memcmp(t->topic, call->wait_topic, t->len) == 0)
-            return t;
-    }
-    /* More topics than slots: the last slot is used again, which costs a query but nothing else. */
-    struct topic_due *t = &look->topics[look->count < TOPICS ? look->count++ : TOPICS - 1];
-    *t = (struct topic_due){.topic = call->wait_topic, .len = call->wait_topic_len};
-    if (message_next_due(h->reader, t->topic, t->len, &t->due))
-        close_reader(h, true);
-    return t;
-}
-
-static void sooner(struct look *look, int64_t mono)
-{
-    if (mono < look->next)
-        look->next = mono;
-}
-
-static bool is_due(struct hub *h, struct look *look, struct call *call)
-{
-    if (!h->reader)
-        return false;
-    struct topic_due *t = topic_of(h, look, call);
-    if (!t->due)
-        return false;
-    if (t->due > look->now) {
-        sooner(look, look->mono + (t->due - look->now));
-        return false;
-    }
-    return t->woken++ < WAKES_PER_TOPIC;
-}
 
 static void take(struct hub *h, struct call *call, struct call ***tail)
 {
@@ -202,58 +196,95 @@ static void take(struct hub *h, struct call *call, struct call ***tail)
     *tail = &call->next;
 }
 
-static void look_at_all(struct hub *h, struct look *look)
+/* Picks the parked calls whose turn it is. */
+static void pick(struct hub *h, struct ready *ready, int64_t mono, int64_t *next)
 {
-    pthread_mutex_lock(&h->mutex);
-    for (struct call *call = h->first, *next; call; call = next) {
-        next = call->next;
-        if (call->wait_until <= look->mono)
-            take(h, call, &look->expired_tail);
-        else if (is_due(h, look, call))
-            take(h, call, &look->run_tail);
-        else
-            sooner(look, call->wait_until);
+    struct due *due = h->first ? due_begin(mono) : NULL;
+
+    for (struct call *call = h->first, *after; call; call = after) {
+        after = call->next;
+        if (call->wait_until <= mono || h->stopped)
+            take(h, call, &ready->over_tail);
+        else if (due && due_is(due, call, next))
+            take(h, call, &ready->run_tail);
+        else if (call->wait_until < *next)
+            *next = call->wait_until;
     }
-    wake_watch(h->wake, h->first != NULL);
-    pthread_mutex_unlock(&h->mutex);
+    due_end(due);
 }
 
-static void finish(struct look *look)
+static void finish(const struct ready *ready)
 {
-    struct call *next;
+    struct call *after;
 
-    for (struct call *call = look->run; call; call = next) {
-        next = call->next;
+    for (struct call *call = ready->run; call; call = after) {
+        after = call->next;
         call->next = NULL;
         call_run(call);
     }
-    for (struct call *call = look->expired; call; call = next) {
-        next = call->next;
+    for (struct call *call = ready->over; call; call = after) {
+        after = call->next;
         call->next = NULL;
         call_answer(call, ERR_OK);
     }
 }
 
+/* Streams that began since the last tick, taken over. */
+static void welcome(struct hub *h, struct watcher *watchers, struct listener *listeners)
+{
+    while (watchers) {
+        struct watcher *w = watchers;
+        watchers = w->next;
+        watches_add(h->watches, w);
+    }
+    while (listeners) {
+        struct listener *l = listeners;
+        listeners = l->next;
+        listeners_add(h->listeners, l);
+    }
+}
+
+static void tick_streams(struct hub *h, bool stopped, int64_t mono, int64_t *next)
+{
+    if (stopped) {
+        watches_stop(h->watches);
+        listeners_stop(h->listeners);
+    } else {
+        watches_tick(h->watches, mono, next);
+        listeners_tick(h->listeners, mono, next);
+    }
+    atomic_store(&h->watcher_count, watches_count(h->watches));
+    atomic_store(&h->listener_count, listeners_count(h->listeners));
+}
+
 int hub_tick(struct hub *h)
 {
-    struct look look = {.now = clock_now(), .mono = clock_mono(), .next = INT64_MAX};
+    int64_t mono = clock_mono(), next = mono + POLL_MS;
+    struct ready ready = {.run = NULL, .over = NULL};
 
+    ready.run_tail = &ready.run;
+    ready.over_tail = &ready.over;
     wake_drain(h->wake);
-    look.run_tail = &look.run;
-    look.expired_tail = &look.expired;
     pthread_mutex_lock(&h->mutex);
-    bool idle = h->first == NULL;
+    bool waiting = h->waiting, stopped = h->stopped;
+    if (waiting)
+        pick(h, &ready, mono, &next);
+    struct watcher *watchers = h->new_watchers;
+    struct listener *listeners = h->new_listeners;
+    h->new_watchers = NULL;
+    h->new_listeners = NULL;
     pthread_mutex_unlock(&h->mutex);
-    if (idle) {
-        close_reader(h, false);
+    if (!waiting)
         return -1;
-    }
-    if (!h->reader && store_reader(h->kvs->file, &h->reader))
-        h->reader = NULL;
-    look_at_all(h, &look);
-    finish(&look);
-    if (look.next == INT64_MAX)
-        return -1;
-    int64_t wait = look.next - look.mono;
-    return wait > POLL_MS ? POLL_MS : (int)wait;
+    finish(&ready);
+    welcome(h, watchers, listeners);
+    tick_streams(h, stopped, mono, &next);
+    pthread_mutex_lock(&h->mutex);
+    h->waiting =
+        h->first || h->new_watchers || h->new_listeners || watches_count(h->watches) || listeners_count(h->listeners);
+    wake_watch(h->wake, h->waiting);
+    waiting = h->waiting;
+    pthread_mutex_unlock(&h->mutex);
+    int64_t now = clock_mono();
+    return !waiting ? -1 : next <= now ? 0 : (int)(next - now);
 }

@@ -1,6 +1,6 @@
 /*
  * Requests that wait: who they are, what wakes them, when their time is up.  Commits of this process wake them at once;
- * those of others through a watch on the write-ahead log, confirmed by the database's data version.
+ * those of others through a watch on the write-ahead log, and a slow poll where that fails.
  */
 #ifndef KVS_HUB_H
 #define KVS_HUB_H
@@ -12,10 +12,12 @@
 #include "service.h"
 
 struct hub;
+struct watcher;
+struct listener;
 
 enum error_code hub_new(struct hub **hub, struct kvs *kvs);
-/* Once the stores are open. */
-enum error_code hub_open(struct hub *hub);
+/* A database whose commits are news. */
+void hub_add_store(struct hub *hub, const struct store *store);
 /* Before the stores are closed. */
 void hub_free(struct hub *hub);
 
@@ -33,8 +35,18 @@ int hub_tick(struct hub *hub);
  */
 bool hub_park(struct hub *hub, struct call *call);
 
+/* Takes a stream that has begun. */
+void hub_watch(struct hub *hub, struct watcher *watcher);
+void hub_listen(struct hub *hub, struct listener *listener);
+
 /* See kvs_cancel and kvs_stop. */
 void hub_cancel(struct hub *hub, struct kvs_request *request);
 void hub_stop(struct hub *hub);
+
+/* How many wait, for the metrics. */
+struct hub_counts {
+    int64_t parked, watchers, listeners;
+};
+void hub_count(struct hub *hub, struct hub_counts *counts);
 
 #endif

@@ -19,7 +19,7 @@ enum {
     IDLE_READERS = 32
 };
 
-static void on_commit(void *context)
+void service_on_commit(void *context)
 {
     struct kvs *kvs = context;
     hub_notify(kvs->hub);
@@ -34,7 +34,7 @@ static enum error_code open_stores(struct kvs *kvs, struct error *err)
         .busy_timeout = c->busy_timeout,
         .wal_limit = kvs->mode == KVS_CGI ? WAL_LIMIT_CGI : WAL_LIMIT_FCGI,
         .idle_readers = IDLE_READERS,
-        .on_commit = on_commit,
+        .on_commit = service_on_commit,
         .context = kvs,
     };
     return store_open(&kvs->file, &options, err);
@@ -51,6 +51,7 @@ struct kvs *kvs_open(const struct config *config, enum kvs_mode mode, char *mess
         return NULL;
     }
     db_global_init();
+    pthread_mutex_init(&kvs->memory_mutex, NULL);
     kvs->config = config;
     kvs->mode = mode;
     kvs->started = clock_mono();
@@ -60,10 +61,10 @@ struct kvs *kvs_open(const struct config *config, enum kvs_mode mode, char *mess
         rc = hub_new(&kvs->hub, kvs);
     if (!rc)
         rc = open_stores(kvs, &err);
-    if (!rc)
-        rc = hub_open(kvs->hub);
-    if (!rc)
+    if (!rc) {
+        hub_add_store(kvs->hub, kvs->file);
         return kvs;
+    }
     snprintf(message, message_size, "%s", err.message[0] ? err.message : error_text(rc));
     kvs_close(kvs);
     return NULL;
@@ -74,7 +75,9 @@ void kvs_close(struct kvs *kvs)
     if (!kvs)
         return;
     hub_free(kvs->hub);
+    store_close(kvs->memory);
     store_close(kvs->file);
+    pthread_mutex_destroy(&kvs->memory_mutex);
     auth_free(kvs->auth);
     mem_free(kvs);
 }

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "entry.h"
 #include "message.h"
+#include "storage.h"
 
 /* Keys of one step, collected before anything is written to the table that they are read from. */
 struct found {
@@ -231,6 +232,11 @@ static enum error_code run_store(struct store *store, struct maint_report *r)
 
 enum error_code maint_run(struct kvs *kvs, struct maint_report *report)
 {
-    struct maint_report own = {0};
-    return run_store(kvs->file, report ? report : &own);
+    struct maint_report own = {0}, *r = report ? report : &own;
+    struct store *memory;
+    enum error_code rc = run_store(kvs->file, r);
+
+    if (!rc)
+        rc = storage_memory(kvs, false, &memory);
+    return rc || !memory ? rc : run_store(memory, r);
 }

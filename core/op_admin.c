@@ -1,6 +1,7 @@
 #include "clock.h"
 #include "maint.h"
 #include "ops.h"
+#include "storage.h"
 
 static void answer_ok(struct call *call)
 {
@@ -9,14 +10,16 @@ static void answer_ok(struct call *call)
     json_out_bool(&call->json, true);
 }
 
-/* Every bucket goes on under a new id with no entries; the rows of the old one wait for maintenance. */
-static enum error_code reset_bucket(struct txn *t, struct bucket *b)
+/* Once more in this store where there is more to do, then in the other one where there is one. */
+static enum error_code go_on(struct call *call, bool more)
 {
-    enum error_code rc = db_run(t->db, SQL_DOOMED_ADD, DB_INT(b->id));
-    b->id = txn_next_bucket(t);
-    b->keys = b->held = b->bytes = 0;
-    b->compacted = b->revision;
-    b->dirty = true;
+    struct store *memory = NULL;
+    enum error_code rc = ERR_OK;
+
+    if (!more && call->store == call->kvs->file)
+        rc = storage_memory(call->kvs, false, &memory);
+    call->again = more || memory;
+    call->next_store = memory;
     return rc;
 }
 
@@ -38,7 +41,7 @@ static enum error_code reset_buckets(struct txn *t)
     for (struct bucket *named = list; !rc && !end && named; named = named->next) {
         rc = txn_bucket(t, named->name, &b, NULL);
         if (!rc)
-            rc = reset_bucket(t, b);
+            rc = bucket_empty(t, b);
     }
     return rc ? rc : end;
 }
@@ -54,7 +57,7 @@ enum error_code kv_reset(struct call *call, struct txn *t)
         rc = db_run_n(t->db, SQL_RESET_DEDUPE, NULL, 0, NULL);
     answer_ok(call);
     json_out_end(&call->json);
-    return rc;
+    return rc ? rc : go_on(call, false);
 }
 
 enum error_code kv_clean_expired(struct call *call, struct txn *t)
@@ -62,12 +65,11 @@ enum error_code kv_clean_expired(struct call *call, struct txn *t)
     enum error_code rc = maint_expire(t, MAINT_STEP, &call->step);
     if (rc)
         return rc;
-    call->again = call->step == MAINT_STEP;
     answer_ok(call);
     json_out_name(&call->json, "deleted");
     json_out_int(&call->json, call->total + call->step);
     json_out_end(&call->json);
-    return ERR_OK;
+    return go_on(call, call->step == MAINT_STEP);
 }
 
 static enum error_code can_read(struct view *view)

@@ -174,6 +174,17 @@ enum error_code kv_atomic_parse(struct call *call)
     return rc;
 }
 
+/* The queue is in the durable file: no transaction spans both. */
+static enum error_code judge_storage(struct call *call, const struct bucket *b, const struct atomic_args *a)
+{
+    if (b->options.storage == BUCKET_FILE || (!a->enqueue_count && !a->ack_count))
+        return ERR_OK;
+    return error_set(&call->err, ERR_BAD_REQUEST, a->enqueue_count ? "enqueues" : "acks",
+                     "bucket %s has storage \"memory\": an atomic operation on it cannot include the queue, which is "
+                     "durable",
+                     b->name);
+}
+
 static enum error_code judge_limits(struct call *call, const struct bucket *b, const struct atomic_args *a)
 {
     char field[FIELD_MAX + 8];
@@ -299,6 +310,8 @@ enum error_code kv_atomic(struct call *call, struct txn *t)
     struct bucket *b;
     enum error_code rc = txn_bucket(t, call->bucket, &b, &call->err);
 
+    if (!rc)
+        rc = judge_storage(call, b, a);
     if (!rc)
         rc = judge_limits(call, b, a);
     if (!rc)

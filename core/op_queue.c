@@ -139,8 +139,7 @@ enum error_code queue_dequeue_parse(struct call *call)
         rc = fields_int(&f, "waitMs", 0, WAIT_MAX, &a->wait_ms);
     if (a->wait_ms)
         call->wait_until = clock_mono() + a->wait_ms;
-    call->wait_topic = a->topic;
-    call->wait_topic_len = a->topic_len;
+    call->wait = (struct wait){.kind = WAIT_TOPIC, .name = a->topic, .len = a->topic_len};
     return rc;
 }
 

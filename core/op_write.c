@@ -220,27 +220,3 @@ enum error_code kv_touch(struct call *call, struct txn *t)
     answer_end(call, b);
     return ERR_OK;
 }
-
-enum error_code kv_purge_parse(struct call *call)
-{
-    static const char *const names[] = {"key", "bucket", "revision", NULL};
-    struct write_args *a;
-    struct fields f;
-    enum error_code rc = parse_start(call, &f, names, MUTATION_PURGE, &a);
-    return rc ? rc : parse_optional_check(&f, &a->check);
-}
-
-enum error_code kv_purge(struct call *call, struct txn *t)
-{
-    const struct write_args *a = call->args;
-    struct mutation_result r;
-    struct bucket *b;
-    enum error_code rc = write_key(call, t, &a->check, &b, &r);
-    if (rc)
-        return rc;
-    answer_start(call);
-    json_out_name(&call->json, "purged");
-    json_out_int(&call->json, r.changed);
-    answer_end(call, b);
-    return ERR_OK;
-}

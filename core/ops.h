@@ -26,6 +26,8 @@ enum error_code kv_increment_parse(struct call *call);
 enum error_code kv_increment(struct call *call, struct txn *txn);
 enum error_code kv_touch_parse(struct call *call);
 enum error_code kv_touch(struct call *call, struct txn *txn);
+
+/* op_purge.c */
 enum error_code kv_purge_parse(struct call *call);
 enum error_code kv_purge(struct call *call, struct txn *txn);
 
@@ -36,6 +38,37 @@ enum error_code kv_atomic(struct call *call, struct txn *txn);
 /* op_list.c: ranges of keys */
 enum error_code kv_list_parse(struct call *call);
 enum error_code kv_list(struct call *call, struct view *view);
+
+/* op_keys.c */
+enum error_code kv_keys_parse(struct call *call);
+enum error_code kv_keys(struct call *call, struct view *view);
+
+/* op_change.c: what changed */
+enum error_code kv_history_parse(struct call *call);
+enum error_code kv_history(struct call *call, struct view *view);
+enum error_code kv_changes_parse(struct call *call);
+enum error_code kv_changes(struct call *call, struct view *view);
+
+/* op_bucket.c */
+enum error_code bucket_options_body_parse(struct call *call);
+enum error_code bucket_create(struct call *call, struct txn *txn);
+enum error_code bucket_update(struct call *call, struct txn *txn);
+enum error_code bucket_named_parse(struct call *call);
+enum error_code bucket_status_read(struct call *call, struct view *view);
+enum error_code bucket_list(struct call *call, struct view *view);
+enum error_code bucket_destroy_parse(struct call *call);
+enum error_code bucket_destroy(struct call *call, struct txn *txn);
+enum error_code bucket_purge(struct call *call, struct txn *txn);
+enum error_code bucket_purge_deletes_parse(struct call *call);
+enum error_code bucket_purge_deletes(struct call *call, struct txn *txn);
+
+/* op_lock.c */
+enum error_code lock_acquire_parse(struct call *call);
+enum error_code lock_acquire(struct call *call, struct txn *txn);
+enum error_code lock_renew_parse(struct call *call);
+enum error_code lock_renew(struct call *call, struct txn *txn);
+enum error_code lock_release_parse(struct call *call);
+enum error_code lock_release(struct call *call, struct txn *txn);
 
 /* op_admin.c: the whole store */
 enum error_code kv_reset(struct call *call, struct txn *txn);

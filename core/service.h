@@ -4,6 +4,7 @@
 #ifndef KVS_SERVICE_H
 #define KVS_SERVICE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,11 +19,16 @@ struct kvs {
     const struct config *config; /* the caller's */
     enum kvs_mode mode;
     struct store *file;
+    struct store *memory; /* NULL until it is needed; guarded by memory_mutex, then constant */
+    pthread_mutex_t memory_mutex;
     struct auth *auth;
     struct hub *hub;
     int64_t started; /* clock_mono */
     atomic_bool stopping;
     int64_t next_maint; /* clock_mono; the ticking thread's */
 };
+
+/* What every store's on_commit is; context is the struct kvs. */
+void service_on_commit(void *kvs);
 
 #endif

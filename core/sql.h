@@ -72,12 +72,10 @@
     X(SQL_HISTORY_DROP_TO, "DELETE FROM history WHERE bucket=? AND key=? AND revision<=?")                             \
     X(SQL_CHANGES, "SELECT " SQL_ENTRY " FROM history WHERE bucket=?1 AND revision>?2 UNION ALL SELECT " SQL_ENTRY     \
                    " FROM entry WHERE bucket=?1 AND revision>?2 ORDER BY 2,1")                                         \
-    X(SQL_CHANGE_KEYS,                                                                                                 \
-      "SELECT key,revision,op,expires FROM history WHERE bucket=?1 AND revision>?2 UNION ALL "                         \
-      "SELECT key,revision,op,expires FROM entry WHERE bucket=?1 AND revision>?2")                                     \
+    X(SQL_CHANGE_KEYS, "SELECT key,revision,op,expires FROM history WHERE bucket=?1 AND revision>?2 UNION ALL "        \
+                       "SELECT key,revision,op,expires FROM entry WHERE bucket=?1 AND revision>?2")                    \
     X(SQL_CHANGE_KEYS_LATEST, "SELECT key,revision,op,expires FROM entry WHERE bucket=? AND revision>?")               \
-    X(SQL_KEY_RANGE,                                                                                                   \
-      "SELECT key,revision,op,expires FROM entry WHERE bucket=? AND key>=? AND key<? ORDER BY key")                    \
+    X(SQL_KEY_RANGE, "SELECT key,revision,op,expires FROM entry WHERE bucket=? AND key>=? AND key<? ORDER BY key")     \
     X(SQL_HISTORY_KEYS_OVER,                                                                                           \
       "SELECT key FROM history WHERE bucket=? AND key>? GROUP BY key HAVING count(*)>? ORDER BY key LIMIT ?")          \
     X(SQL_KEY_CHANGES,                                                                                                 \
@@ -100,6 +98,7 @@
     X(SQL_MESSAGE_DEAD,                                                                                                \
       "SELECT " SQL_MESSAGE ",p.data,p.sum FROM message m JOIN payload p ON p.id=m.id WHERE m.topic=? AND m.state=2"   \
       " AND m.id>? ORDER BY m.id LIMIT ?")                                                                             \
+    X(SQL_MESSAGE_LEASE, "SELECT state,lease,lease_until FROM message WHERE id=?")                                     \
     X(SQL_MESSAGE_DEAD_IDS, "SELECT id FROM message WHERE topic=? AND state=2 ORDER BY id LIMIT ?")                    \
     X(SQL_MESSAGE_NEXT_READY, "SELECT min(deliver) FROM message WHERE topic=? AND state=0 AND rank=?")                 \
     X(SQL_MESSAGE_NEXT_LAPSE, "SELECT min(lease_until) FROM message WHERE topic=? AND state=1")                        \
@@ -140,10 +139,9 @@
 #define SQL_CHECK_TABLE(X)                                                                                             \
     X(SQL_BUCKET_AFTER, "SELECT " SQL_BUCKET ",0 FROM bucket WHERE name>? ORDER BY name LIMIT 1")                      \
     X(SQL_CHECK_TOTAL, "SELECT (SELECT coalesce(sum(held),0) FROM bucket)+(SELECT count(*) FROM message)")             \
-    X(SQL_CHECK_COUNTERS,                                                                                              \
-      "SELECT sum(n),sum(k),sum(b) FROM (SELECT count(*) n,coalesce(sum(op=0),0) k,"                                   \
-      "coalesce(sum(length(key)+size),0) b FROM entry WHERE bucket=?1 UNION ALL "                                      \
-      "SELECT count(*),0,coalesce(sum(length(key)+size),0) FROM history WHERE bucket=?1)")                             \
+    X(SQL_CHECK_COUNTERS, "SELECT sum(n),sum(k),sum(b) FROM (SELECT count(*) n,coalesce(sum(op=0),0) k,"               \
+                          "coalesce(sum(length(key)+size),0) b FROM entry WHERE bucket=?1 UNION ALL "                  \
+                          "SELECT count(*),0,coalesce(sum(length(key)+size),0) FROM history WHERE bucket=?1)")         \
     X(SQL_CHECK_OWNER, "SELECT name,revision,history FROM bucket WHERE id=?")                                          \
     X(SQL_CHECK_IS_DOOMED, "SELECT 1 FROM doomed WHERE id=?")                                                          \
     X(SQL_CHECK_ENTRIES,                                                                                               \

@@ -14,8 +14,11 @@ struct wake {
     int poll_fd; /* an epoll set of the two below, so that there is one descriptor to wait for */
     int event_fd;
     int inotify_fd;
-    int log_watch; /* -1 while nobody waits, or the log is not there */
-    char *log_path;
+    struct log {
+        char *path;
+        int watch; /* -1 while nobody waits, or the log is not there */
+    } logs[WAKE_LOGS];
+    atomic_int log_count;
     atomic_bool on;
 };
 
@@ -25,28 +28,37 @@ static bool add(struct wake *w, int fd)
     return fd >= 0 && epoll_ctl(w->poll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-enum error_code wake_new(struct wake **out, const char *db_path)
+enum error_code wake_new(struct wake **out)
 {
     struct wake *w = mem_zalloc(1, sizeof *w);
-    size_t len = strlen(db_path);
 
     if (!w)
         return ERR_NO_MEMORY;
-    w->log_watch = -1;
     w->poll_fd = epoll_create1(EPOLL_CLOEXEC);
     w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     w->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    w->log_path = mem_alloc(len + sizeof "-wal");
-    if (!w->log_path || !add(w, w->event_fd)) {
+    if (!add(w, w->event_fd)) {
         wake_free(w);
         return ERR_NO_MEMORY;
     }
     /* Without inotify (too many instances, say) the slow poll remains. */
     add(w, w->inotify_fd);
-    memcpy(w->log_path, db_path, len);
-    memcpy(w->log_path + len, "-wal", sizeof "-wal");
     *out = w;
     return ERR_OK;
+}
+
+void wake_add_log(struct wake *w, const char *db_path)
+{
+    int n = atomic_load(&w->log_count);
+    size_t len = strlen(db_path);
+    char *path = n < WAKE_LOGS ? mem_alloc(len + sizeof "-wal") : NULL;
+
+    if (!path)
+        return;
+    memcpy(path, db_path, len);
+    memcpy(path + len, "-wal", sizeof "-wal");
+    w->logs[n] = (struct log){path, -1};
+    atomic_store(&w->log_count, n + 1);
 }
 
 static void shut(int fd)
@@ -62,7 +74,8 @@ void wake_free(struct wake *w)
     shut(w->event_fd);
     shut(w->inotify_fd);
     shut(w->poll_fd);
-    mem_free(w->log_path);
+    for (int i = 0; i < WAKE_LOGS; i++)
+        mem_free(w->logs[i].path);
     mem_free(w);
 }
 
@@ -83,12 +96,17 @@ void wake_now(struct wake *w)
 
 void wake_watch(struct wake *w, bool on)
 {
+    int count = atomic_load(&w->log_count);
+
     atomic_store(&w->on, on);
-    if (on && w->log_watch < 0 && w->inotify_fd >= 0) {
-        w->log_watch = inotify_add_watch(w->inotify_fd, w->log_path, IN_MODIFY);
-    } else if (!on && w->log_watch >= 0) {
-        inotify_rm_watch(w->inotify_fd, w->log_watch);
-        w->log_watch = -1;
+    for (int i = 0; w->inotify_fd >= 0 && i < count; i++) {
+        struct log *log = &w->logs[i];
+        if (on && log->watch < 0) {
+            log->watch = inotify_add_watch(w->inotify_fd, log->path, IN_MODIFY);
+        } else if (!on && log->watch >= 0) {
+            inotify_rm_watch(w->inotify_fd, log->watch);
+            log->watch = -1;
+        }
     }
 }
 

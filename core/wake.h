@@ -11,8 +11,11 @@
 
 struct wake;
 
-/* db_path is the database file. */
-enum error_code wake_new(struct wake **wake, const char *db_path);
+enum { WAKE_LOGS = 2 };
+
+enum error_code wake_new(struct wake **wake);
+/* A database file whose log is to be watched; at most WAKE_LOGS.  Without memory, the slow poll remains. */
+void wake_add_log(struct wake *wake, const char *db_path);
 void wake_free(struct wake *wake);
 
 /* Readable when there is news. */
@@ -21,7 +24,7 @@ int wake_fd(const struct wake *wake);
 /* Makes it readable, where somebody waits.  Any thread. */
 void wake_now(struct wake *wake);
 
-/* Somebody waits, or nobody does any more. */
+/* Somebody waits, or nobody does any more.  Not by two threads at once. */
 void wake_watch(struct wake *wake, bool on);
 
 /* Takes all signals that are there. */

@@ -1,0 +1,323 @@
+#include "feed.h"
+
+#include <string.h>
+
+#include "change.h"
+#include "clock.h"
+#include "mem.h"
+
+enum {
+    LIVE_PAGE = 500,        /* changes read at once for all */
+    OWN_PAGE = 256,         /* entries read at once for one watcher */
+    PAGE_BYTES = 256 << 10, /* a page ends where it gets larger than this */
+    BEHIND_MAX = 256 << 10, /* no further page for a client that has so much still to take */
+    RETRY_MS = 20
+};
+
+struct feed *feed_new(struct store *store, const char *bucket)
+{
+    struct feed *f = mem_zalloc(1, sizeof *f);
+    if (!f)
+        return NULL;
+    f->store = store;
+    f->position = -1;
+    f->bucket = mem_dup(bucket, strlen(bucket));
+    if (f->bucket)
+        return f;
+    mem_free(f);
+    return NULL;
+}
+
+bool feed_is(const struct feed *f, const struct store *store, const char *bucket)
+{
+    return f->store == store && strcmp(f->bucket, bucket) == 0;
+}
+
+void feed_free(struct feed *f)
+{
+    mem_free(f->bucket);
+    mem_free(f);
+}
+
+void feed_join(struct feed *f, struct watcher *w)
+{
+    w->next = f->watchers;
+    f->watchers = w;
+}
+
+void feed_stop(struct feed *f, const char *reason)
+{
+    while (f->watchers) {
+        struct watcher *w = f->watchers;
+        f->watchers = w->next;
+        stream_end(&w->stream, reason);
+    }
+}
+
+/* One look: the snapshot and what all reads of it share. */
+struct look {
+    struct feed *feed;
+    struct db *db;
+    struct bucket bucket;
+    struct arena arena;
+    int64_t now;
+    struct buf text[2]; /* the present change as JSON: whole, and without its value */
+};
+
+static enum error_code render(struct look *look, struct entry *e, bool meta_only, struct buf **text)
+{
+    struct buf *b = &look->text[meta_only];
+    struct json_out out;
+
+    *text = b;
+    if (b->len)
+        return ERR_OK;
+    buf_lit(b, "\"entry\":");
+    json_out_init(&out, b);
+    enum error_code rc = entry_to_json(&out, e, meta_only, &look->arena);
+    buf_lit(b, ",\"pending\":0");
+    return rc ? rc : buf_ok(b) ? ERR_OK : ERR_NO_MEMORY;
+}
+
+/* One change, to all live watchers whom it concerns. */
+static enum error_code hand_on(void *context, struct entry *e)
+{
+    struct look *look = context;
+    struct buf *text;
+    enum error_code rc = ERR_OK;
+
+    buf_clear(&look->text[0]);
+    buf_clear(&look->text[1]);
+    for (struct watcher *w = look->feed->watchers; !rc && w; w = w->next) {
+        if (!w->live || w->position >= e->revision || !selector_matches(&w->selector, e, look->now))
+            continue;
+        rc = render(look, e, w->selector.meta_only, &text);
+        if (!rc)
+            stream_object(&w->stream, "entry", text->data, text->len, e->revision);
+    }
+    arena_reset(&look->arena);
+    return rc;
+}
+
+static void advance(struct watcher *w, int64_t position)
+{
+    if (position > w->position)
+        w->position = position;
+    w->stream.revision = w->position;
+}
+
+static enum error_code read_live(struct look *look)
+{
+    static const unsigned char end[] = {0xff};
+    const struct selector everything = {.to = {end, sizeof end}};
+    struct feed *f = look->feed;
+    struct change_page page = {.limit = LIVE_PAGE, .last = look->bucket.revision};
+
+    if (f->position < 0)
+        f->position = look->bucket.revision;
+    if (look->bucket.revision <= f->position)
+        return ERR_OK;
+    enum error_code rc =
+        change_read(look->db, look->bucket.id, f->position, CHANGE_ALL, &everything, look->now, &page, hand_on, look);
+    if (rc)
+        return rc;
+    f->position = page.last;
+    f->unread |= page.more;
+    for (struct watcher *w = f->watchers; w; w = w->next)
+        if (w->live)
+            advance(w, f->position);
+    return ERR_OK;
+}
+
+/* A page of one watcher's own: entries as JSON, kept until it is known how many are still to come. */
+struct own_page {
+    struct look *look;
+    struct watcher *watcher;
+    struct change_page page;
+    struct buf text;
+    struct buf items; /* of struct own_item */
+};
+
+struct own_item {
+    size_t end; /* in text */
+    int64_t revision;
+};
+
+static enum error_code collect(void *context, struct entry *e)
+{
+    struct own_page *own = context;
+    struct own_item item = {.revision = e->revision};
+    struct json_out out;
+
+    buf_lit(&own->text, "\"entry\":");
+    json_out_init(&out, &own->text);
+    enum error_code rc = entry_to_json(&out, e, own->watcher->selector.meta_only, &own->look->arena);
+    item.end = own->text.len;
+    buf_add(&own->items, &item, sizeof item);
+    if (own->text.len > PAGE_BYTES)
+        own->page.limit = 0;
+    return rc ? rc : buf_ok(&own->text) && buf_ok(&own->items) ? ERR_OK : ERR_NO_MEMORY;
+}
+
+/* Hands the page on; before `ready` each entry tells how many are still to come, the very last one 0. */
+static enum error_code deliver(struct own_page *own)
+{
+    struct watcher *w = own->watcher;
+    size_t count = own->items.len / sizeof(struct own_item), start = 0;
+    int64_t after = 0;
+    struct buf body = BUF_INIT;
+
+    if (!w->ready) {
+        w->total -= (int64_t)count;
+        after = !own->page.more ? 0 : w->total > 0 ? w->total : 1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct own_item item;
+        memcpy(&item, own->items.data + i * sizeof item, sizeof item);
+        buf_clear(&body);
+        buf_add(&body, own->text.data + start, item.end - start);
+        buf_lit(&body, ",\"pending\":");
+        buf_int(&body, w->ready ? 0 : after + (int64_t)(count - i - 1));
+        if (!buf_ok(&body))
+            break;
+        stream_object(&w->stream, "entry", body.data, body.len, item.revision);
+        start = item.end;
+    }
+    bool whole = buf_ok(&body);
+    buf_free(&body);
+    return whole ? ERR_OK : ERR_NO_MEMORY;
+}
+
+static void make_ready(struct watcher *w)
+{
+    w->ready = true;
+    w->stream.revision = w->position;
+    stream_mark(&w->stream, "ready");
+}
+
+static enum error_code read_own(struct look *look, struct watcher *w)
+{
+    struct own_page own = {.look = look, .watcher = w, .page = {.limit = OWN_PAGE, .last = look->bucket.revision}};
+    enum error_code rc = ERR_OK;
+
+    if (w->updates_only && !w->has_since && !w->ready)
+        make_ready(w);
+    enum change_depth depth = w->ready ? CHANGE_ALL : w->depth;
+    if (w->total < 0 && !w->ready)
+        rc = change_count(look->db, look->bucket.id, w->position, depth, &w->selector, look->now, &w->total);
+    if (!rc)
+        rc = change_read(look->db, look->bucket.id, w->position, depth, &w->selector, look->now, &own.page, collect,
+                         &own);
+    if (!rc)
+        rc = deliver(&own);
+    if (!rc) {
+        advance(w, own.page.last);
+        w->live = !own.page.more;
+        if (w->live && !w->ready)
+            make_ready(w);
+    }
+    buf_free(&own.text);
+    buf_free(&own.items);
+    arena_reset(&look->arena);
+    return rc;
+}
+
+/* Markers that this watcher has not seen are gone: what it holds may be wrong from here on. */
+static bool is_compacted(const struct watcher *w, const struct bucket *b)
+{
+    return w->position < b->compacted && (w->position > 0 || w->has_since);
+}
+
+/* Everything that needs the snapshot.  Writes to clients' buffers only. */
+static enum error_code read_all(struct look *look)
+{
+    struct feed *f = look->feed;
+
+    f->unread = false;
+    for (struct watcher *w = f->watchers; w; w = w->next) {
+        if (look->bucket.created != w->created)
+            w->reason = "destroyed";
+        else if (is_compacted(w, &look->bucket))
+            w->reason = "compacted";
+        w->live = w->live && !w->reason;
+    }
+    enum error_code rc = read_live(look);
+    for (struct watcher *w = f->watchers; !rc && w; w = w->next) {
+        if (w->live || w->reason)
+            continue;
+        if (w->behind <= BEHIND_MAX)
+            rc = read_own(look, w);
+        f->unread |= !w->live;
+    }
+    return rc;
+}
+
+static void end_all(struct feed *f, const char *reason)
+{
+    for (struct watcher *w = f->watchers; w; w = w->next)
+        w->reason = reason;
+}
+
+static void look_at(struct feed *f, struct db *db)
+{
+    struct look look = {.feed = f, .db = db, .arena = ARENA_INIT, .text = {BUF_INIT, BUF_INIT}, .now = clock_now()};
+    struct arena names = ARENA_INIT;
+    enum error_code rc = db_read_begin(db);
+
+    if (!rc)
+        rc = bucket_find(db, f->bucket, false, &look.bucket, &names, NULL);
+    if (!rc && look.bucket.time > look.now)
+        look.now = look.bucket.time;
+    if (rc == ERR_NO_BUCKET)
+        end_all(f, "destroyed");
+    else if (!rc)
+        rc = read_all(&look);
+    db_read_end(db);
+    /* Half a page may be in the buffers: these streams cannot go on. */
+    if (rc && rc != ERR_NO_BUCKET)
+        end_all(f, error_name(rc));
+    buf_free(&look.text[0]);
+    buf_free(&look.text[1]);
+    arena_free(&look.arena);
+    arena_free(&names);
+}
+
+/* Sends what has gathered; sets the reason where the stream is over. */
+static void send(struct watcher *w, int64_t mono, int64_t *next)
+{
+    if (atomic_load(&w->stream.call->request->gone))
+        w->stream.gone = true;
+    if (!w->stream.gone)
+        w->behind = stream_flush(&w->stream, mono);
+    if (!w->reason && w->behind > STREAM_BACKLOG_MAX)
+        w->reason = "slow";
+    if (!w->reason && mono >= w->stream.until)
+        w->reason = "limit";
+    if (w->stream.next_beat < *next)
+        *next = w->stream.next_beat;
+    if (w->stream.until < *next)
+        *next = w->stream.until;
+}
+
+void feed_tick(struct feed *f, struct db *db, bool news, int64_t mono, int64_t *next)
+{
+    bool waits = false;
+
+    if (news || f->unread || f->position < 0)
+        look_at(f, db);
+    for (struct watcher **at = &f->watchers; *at;) {
+        struct watcher *w = *at;
+        send(w, mono, next);
+        waits |= !w->live && w->behind > BEHIND_MAX;
+        if (!w->reason && !w->stream.gone) {
+            at = &w->next;
+            continue;
+        }
+        *at = w->next;
+        stream_end(&w->stream, w->reason);
+    }
+    if (f->unread && f->watchers) {
+        int64_t soon = waits ? mono + RETRY_MS : mono;
+        *next = soon < *next ? soon : *next;
+    }
+}
