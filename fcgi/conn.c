@@ -15,6 +15,8 @@
 
 enum {
     DRAIN_BUFFER = 16384,
+    SLOW_US = 250,        /* a request that keeps its worker longer is slow */
+    SLOW_MEMORY = 64,     /* ... and remembered for so many that are not */
     DRAIN_SLACK = 1 << 20 /* bytes beyond twice the body limit that are thrown away before a peer is cut off */
 };
 
@@ -213,6 +215,19 @@ static enum serve_result read_request(struct conn *c, struct spool *spool)
     return result;
 }
 
+/* Hands the request to the core, and remembers whether that took long. */
+static void handle(struct conn *c)
+{
+    struct front *f = c->front;
+    const int64_t begin = clock_mono_us();
+    kvs_handle(f->kvs, &c->request);
+    const int slow = atomic_load_explicit(&f->slow, memory_order_relaxed);
+    if (clock_mono_us() - begin > SLOW_US)
+        atomic_store_explicit(&f->slow, SLOW_MEMORY, memory_order_relaxed);
+    else if (slow > 0)
+        atomic_store_explicit(&f->slow, slow - 1, memory_order_relaxed);
+}
+
 static void run(struct conn *c)
 {
     struct spool *spool = c->spool;
@@ -226,7 +241,7 @@ static void run(struct conn *c)
     const enum serve_result result = read_request(c, spool);
     spool_free(spool, &c->front->budget);
     if (result == SERVE_OK)
-        kvs_handle(c->front->kvs, &c->request);
+        handle(c);
 
     pthread_mutex_lock(&c->lock);
     if (result == SERVE_OK) {

@@ -56,7 +56,8 @@ bool front_init(struct front *f, const struct config *config, struct kvs *kvs, c
     f->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     f->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     f->quit_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (f->epoll_fd < 0 || f->timer_fd < 0 || f->quit_fd < 0)
+    f->poke_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (f->epoll_fd < 0 || f->timer_fd < 0 || f->quit_fd < 0 || f->poke_fd < 0)
         return failed(message, message_size, "cannot make descriptors");
     f->conns = mem_zalloc(limit, sizeof(struct conn *));
     if (!f->conns)
@@ -75,7 +76,7 @@ void front_free(struct front *f)
         conn_destroy(f->conns[i]);
     mem_free(f->conns);
     listen_close(&f->listener);
-    const int fds[] = {f->epoll_fd, f->timer_fd, f->quit_fd};
+    const int fds[] = {f->epoll_fd, f->timer_fd, f->quit_fd, f->poke_fd};
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
         if (fds[i] >= 0)
             close(fds[i]);

@@ -23,7 +23,10 @@ struct front {
     struct listener listener;
     int epoll_fd;
     int timer_fd;
-    int quit_fd; /* eventfd: readable when the workers are to return */
+    int quit_fd;     /* eventfd: readable when the workers are to return */
+    int poke_fd;     /* eventfd: written to wake one worker */
+    atomic_int idle; /* workers that wait */
+    atomic_int slow; /* above 0: requests have taken long lately */
     atomic_bool stopping;
     atomic_bool quit;
     struct spool_budget budget;

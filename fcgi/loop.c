@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "mem.h"
 
 enum {
+    ACCEPTS = 16,        /* connections served in a row before a look at what else there is */
     SWEEP_EVERY = 500,   /* ms, while there are connections */
     SWEEP_PAUSED = 20,   /* ms, while some wait for budget */
     STOP_BEGUN = 1500,   /* ms that a stop waits for requests that have begun to come in, */
@@ -27,6 +29,7 @@ enum {
 struct worker {
     pthread_t thread;
     struct front *front;
+    bool told; /* there may be connections to accept */
     unsigned char peek[CONN_PEEK];
 };
 
@@ -56,18 +59,28 @@ static struct conn *accept_one(struct front *f)
     return c;
 }
 
-/*
- * The listening socket has connections, announced once: all of them are taken.  The others go to other workers before
- * this one serves the first.
- */
-static void accept_all(struct worker *w)
+/* Wakes one worker that waits, for it to look whether there are connections. */
+static void poke(struct front *f)
 {
-    struct conn *first = accept_one(w->front);
-    if (!first)
-        return;
-    for (struct conn *c = accept_one(w->front); c; c = accept_one(w->front))
-        conn_hand_over(c);
-    conn_work(first, w->peek);
+    const uint64_t one = 1;
+    if (write(f->poke_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
+        log_line(LOG_DEBUG, "cannot wake a worker: %s", strerror(errno));
+}
+
+/*
+ * Takes a connection and serves it.  The worker that was told of connections goes on until there are none: that is what
+ * costs least while requests are short.  Where they have been long lately, others are called to help.
+ */
+static bool serve_one(struct worker *w)
+{
+    struct front *f = w->front;
+    struct conn *c = accept_one(f);
+    if (!c)
+        return false;
+    if (atomic_load_explicit(&f->slow, memory_order_relaxed) > 0 && atomic_load(&f->idle) > 0)
+        poke(f);
+    conn_work(c, w->peek);
+    return true;
 }
 
 /* --- The timer and the core's wake-up --- */
@@ -79,6 +92,7 @@ static int64_t sweep(struct front *f, int64_t now)
     if (now < f->sweep_due && atomic_load(&f->paused) == 0)
         return f->sweep_due;
     front_resume(f);
+    poke(f); /* should the worker that was told of connections be held up with the first of them */
     if (active == 0) {
         atomic_store(&f->sweeping, false);
         /* One that came in the meantime has seen the flag as it was. */
@@ -115,12 +129,24 @@ static void tick(struct front *f)
 
 /* --- Workers --- */
 
+/*
+ * As serve_one; a web server that is about to connect once more gets a chance to do so before this worker goes to sleep,
+ * which costs both of them more than the call does.
+ */
+static bool serve_some(struct worker *w)
+{
+    if (serve_one(w))
+        return true;
+    sched_yield();
+    return serve_one(w);
+}
+
 static void dispatch(struct worker *w, const struct epoll_event *e)
 {
     struct front *f = w->front;
     void *of = e->data.ptr;
-    if (of == &f->listener) {
-        accept_all(w);
+    if (of == &f->listener || of == &f->poke_fd) {
+        w->told = true;
     } else if (of == &f->timer_fd) {
         front_timer_fired(f);
         tick(f);
@@ -131,15 +157,31 @@ static void dispatch(struct worker *w, const struct epoll_event *e)
     }
 }
 
+/* Takes one event, waiting for it or not. */
+static void turn(struct worker *w, bool wait)
+{
+    struct front *f = w->front;
+    struct epoll_event e;
+    if (wait)
+        atomic_fetch_add(&f->idle, 1);
+    const int n = epoll_wait(f->epoll_fd, &e, 1, wait ? -1 : 0);
+    if (wait)
+        atomic_fetch_sub(&f->idle, 1);
+    if (n == 1)
+        dispatch(w, &e);
+}
+
 static void *work(void *argument)
 {
     struct worker *w = argument;
-    struct front *f = w->front;
-    while (!atomic_load(&f->quit)) {
-        struct epoll_event e;
-        const int n = epoll_wait(f->epoll_fd, &e, 1, -1);
-        if (n == 1)
-            dispatch(w, &e);
+    unsigned served = 0;
+    while (!atomic_load(&w->front->quit)) {
+        if (w->told && served++ < ACCEPTS) {
+            w->told = serve_some(w);
+            continue;
+        }
+        served = 0;
+        turn(w, !w->told);
     }
     return NULL;
 }
@@ -243,6 +285,7 @@ static struct worker *start_worker(struct front *f)
     if (!w)
         return NULL;
     w->front = f;
+    w->told = false;
     if (pthread_create(&w->thread, NULL, work, w) != 0) {
         mem_free(w);
         return NULL;
