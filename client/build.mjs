@@ -21,12 +21,18 @@ await build({
   minify: true,
   format: "esm",
   target: "es2022",
+  // what only these modules call each other's
+  mangleProps: /^(transport|leases|remember|streamsFail|timedOut|onClose|whenTaken|rawKeys|maybeDone|passing|heldBack|skipTo|encodeKey)$/,
   logLevel: "warning",
 });
 writeFileSync(here("dist/index.d.ts"), declarations());
 
-// The declarations of all modules that index.d.ts reaches, each name once; exported is what index.d.ts exports.
+// The declarations of all modules that index.d.ts reaches, in one file. What only modules among themselves export, and
+// what was of use to the compiler alone (`| undefined` beside `?`), goes.
 function declarations() {
+  const index = readFileSync(here("build/index.d.ts"), "utf8");
+  const exported = new Set([...index.matchAll(/^export (?:type )?\{([^}]*)\}/gm)].flatMap(([, list]) =>
+    list.split(",").map((name) => name.replace("type ", "").trim())));
   const seen = new Set();
   const parts = [];
   const visit = (name) => {
@@ -36,15 +42,17 @@ function declarations() {
     for (const [, from] of text.matchAll(/from "\.\/([\w-]+)\.js";/g)) visit(from);
     parts.push(
       text
+        .replace(/^\/\*\*(?:(?!\*\/)[^])*\*\/\n(?=export (declare )?(interface|type) )/gm, "") // their members say enough
         .replace(/^(import|export) (type )?\{[^}]*\}( from "[^"]*")?;\n/gm, "")
-        .replace(/^export (declare )?(?=(interface|type) )/gm, "")
-        .replace(/^export declare /gm, "declare ")
+        .replace(/^export (declare )?(interface|type|class|function|const) (\w+)/gm, (_, __, kind, name) =>
+          `${exported.has(name) ? "export " : ""}${/interface|type/.test(kind) ? "" : "declare "}${kind} ${name}`)
+        .replace(/(\?: [^;{}]*?) \| undefined;/g, "$1;")
+        .replace(/\?: \(([^;{}]*)\);/g, "?: $1;")
+        .replace(/\{\n +([^\n{}]+);\n +\}/g, "{ $1 }")
+        .replace(/^ *\/\*\* .{0,24} \*\/\n/gm, "") // says no more than the name
         .replace(/^ +/gm, (spaces) => "\t".repeat(spaces.length / 4) + " ".repeat(spaces.length % 4)),
     );
   };
   visit("index");
-  const names = [...readFileSync(here("build/index.d.ts"), "utf8").matchAll(/^export (type )?\{([^}]*)\}/gm)].flatMap(
-    ([, type, list]) => list.split(",").map((name) => (type ?? "") + name.trim()).filter((name) => name !== (type ?? "")),
-  );
-  return `${parts.join("")}export { ${names.join(", ")} };\n`;
+  return `${parts.join("")}export {};\n`;
 }

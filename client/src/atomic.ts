@@ -27,7 +27,7 @@ interface Mutation {
   [field: string]: unknown;
 }
 
-/** Checks and changes that are carried out together, or not at all. */
+/** All of it is done, or nothing. */
 export class AtomicOperation {
   readonly #transport: Transport;
   readonly #leases: ReadonlyMap<number, string>;
@@ -42,7 +42,7 @@ export class AtomicOperation {
     this.#leases = leases;
   }
 
-  /** Adds checks; an entry that was read may be given as it is. */
+  /** Adds checks; an entry that was read is one. */
   check(...checks: Check[]): this {
     for (const { key, version, revision } of checks) {
       // an entry has both, and its version counts
@@ -68,7 +68,7 @@ export class AtomicOperation {
     return this.#add("increment", key, { delta, ttl: options.ttl });
   }
 
-  /** Changes when a key expires; 0: never. */
+  /** Changes the expiry; 0: never. */
   touch(key: Key, ttl: number): this {
     return this.#add("touch", key, { ttl });
   }
@@ -85,7 +85,7 @@ export class AtomicOperation {
     return this;
   }
 
-  /** Acknowledges a message that this client was handed; the whole operation fails if its lease is no longer held. */
+  /** Settles a message; if its lease is lost, all fails. */
   acknowledge(id: number, lease = this.#leases.get(id)): this {
     if (lease === undefined) throw new TypeError(`message ${id} was not handed to this client: its lease is not known`);
     this.#acks.push({ id, lease });

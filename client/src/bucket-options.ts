@@ -20,30 +20,30 @@ export interface KvRepublish {
 export interface KvOptions<T = string | Uint8Array> {
   /** Values kept per key, markers included (1). */
   history?: number | undefined;
-  /** The age at which entries expire, in ms (0: never). */
+  /** Age at which entries expire, ms (0: never). */
   ttl?: number | undefined;
-  /** The largest value, in bytes (-1: the server's limit). */
+  /** Bytes (-1: the server's limit). */
   maxValueSize?: number | undefined;
   max_value_size?: number | undefined;
-  /** The largest sum of everything kept, in bytes (-1: no limit). */
+  /** Bytes kept in all (-1: no limit). */
   maxBytes?: number | undefined;
   max_bytes?: number | undefined;
   max_bucket_size?: number | undefined;
   /** The most keys (-1: no limit). */
   maxKeys?: number | undefined;
-  /** How long deletes are kept for watchers, in ms. */
+  /** How long deletes stay visible to watchers, ms. */
   markerTtl?: number | undefined;
   replicas?: number | undefined;
   description?: string | undefined;
   metadata?: Record<string, string> | undefined;
-  /** "memory": gone when the server's machine restarts. */
+  /** "memory": gone at reboot. */
   storage?: "file" | "memory" | undefined;
   compression?: boolean | undefined;
   placement?: object | null | undefined;
   republish?: KvRepublish | null | undefined;
   mirror?: object | null | undefined;
   sources?: readonly object[] | undefined;
-  /** How keys and values are stored: codecs for either, or one for values. */
+  /** For keys and values, or one for values. */
   codec?: KvCodecs<T> | KvCodec<T> | undefined;
 }
 

@@ -1,6 +1,6 @@
 import { type WireStatus, type KvStatus, statusOf } from "./bucket-options.js";
 import type { KvCodec } from "./codec.js";
-import { type KvEntry, StoredEntry } from "./entry.js";
+import { type KvEntry, makeEntry } from "./entry.js";
 import { Queued, type QueuedIterator } from "./iterator.js";
 import { type KvWatchIterator, type KvWatchOptions, watchBucket } from "./kv-watch.js";
 import type { WireEntry, WireKey } from "./keys.js";
@@ -20,28 +20,28 @@ export type KvSelector =
 
 /** A bucket that is only read. */
 export interface RoKV<T = string | Uint8Array> {
-  /** The latest entry of a key, or that of a revision; a deleted key's is its marker; null where there is none. */
+  /** A key's latest entry (a deleted one's marker), or that of a revision. */
   get(key: string, options?: { revision?: number | undefined }): Promise<KvEntry<T> | null>;
-  /** All retained entries, oldest first, markers included. */
+  /** What is retained, markers too, oldest first. */
   history(selector?: KvSelector): Promise<QueuedIterator<KvEntry<T>>>;
   /** What is there, and then what changes. */
   watch(options?: KvWatchOptions): Promise<KvWatchIterator<T>>;
   /** Keys that exist. */
   keys(selector?: KvSelector): Promise<QueuedIterator<string>>;
+  /** Options and counts. */
   status(): Promise<KvStatus>;
 }
 
-/** What reads a bucket. */
+/** What reads a bucket. @internal */
 export class BucketReader<T> implements RoKV<T> {
   readonly bucket: string;
-  /** @internal @internal */
+  /** @internal */
   protected readonly transport: Transport;
-  /** @internal @internal */
+  /** @internal */
   protected readonly values: KvCodec<T> | undefined;
   readonly #keyCodec: KvCodec<string, string> | undefined;
   readonly #open = new Set<QueuedIterator<unknown>>();
 
-  /** @internal */
   constructor(
     transport: Transport,
     bucket: string,
@@ -115,18 +115,17 @@ export class BucketReader<T> implements RoKV<T> {
     return Promise.resolve();
   }
 
-  /** A key's latest entry, marker included, or that of one revision. @internal */
+  /** A key's latest entry, marker included, or that of one revision. */
   protected async find(key: WireKey, revision?: number): Promise<WireEntry | null> {
     const body = { bucket: this.bucket, key, revision, markers: true };
     return (await this.call<{ entry: WireEntry | null }>("/kv/get", body, "always")).entry;
   }
 
-  /** @internal */
   protected call<A>(path: string, body: object, repeat: "always" | "checked" | "unsent"): Promise<A> {
     return this.transport.call(path, body, { repeat, mode: "raw" });
   }
 
-  /** Existing keys in their stored form. @internal */
+  /** Existing keys in their stored form. */
   protected async *rawKeys(filter: string): AsyncGenerator<string, void, void> {
     for await (const key of scanKeys(this.transport, { bucket: this.bucket, filter })) {
       const raw = dotted(key);
@@ -134,19 +133,17 @@ export class BucketReader<T> implements RoKV<T> {
     }
   }
 
-  /** The stored form of a key, which must be no filter. @internal */
+  /** The stored form of a key, which must be no filter. */
   protected parts(key: string): string[] {
     const raw = this.encodeKey(key);
     checkKey(raw);
     return raw.split(".");
   }
 
-  /** @internal */
   protected encodeKey(key: string): string {
     return this.#keyCodec ? this.#keyCodec.encode(key) : key;
   }
 
-  /** @internal */
   protected select(selector: KvSelector | undefined): Selector & { filter: string | string[] } {
     const given =
       typeof selector === "object" && "key" in selector ? selector.key : (selector as string | readonly string[]);
@@ -176,7 +173,7 @@ export class BucketReader<T> implements RoKV<T> {
   ): KvEntry<T> {
     const rawKey = wire.key.join(".");
     const key = this.#decodeKey(rawKey);
-    return new StoredEntry(wire, { bucket: this.bucket, key, rawKey, codec: this.values, headersOnly, delta, isUpdate });
+    return makeEntry(wire, { bucket: this.bucket, key, rawKey, codec: this.values, headersOnly, delta, isUpdate });
   }
 
   #track<Q extends QueuedIterator<unknown>>(queue: Q): Q {

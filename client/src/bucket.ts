@@ -11,10 +11,10 @@ export interface KvPrevious {
   previousSeq?: number | undefined;
 }
 
-/** How to put. */
+/** Options of writes to a bucket. */
 export interface KvPutOptions extends KvPrevious {
-  /** Milliseconds, or text such as "90s" or "1h30m". */
-  ttl?: number | string | undefined;
+  /** ms until the entry expires. */
+  ttl?: number | undefined;
 }
 
 /** The outcome of a purge. */
@@ -23,63 +23,79 @@ export interface KvPurgeResult {
   purged: number;
 }
 
+/** A bucket: dotted keys, each with its latest value and as much of its history as the bucket keeps. */
+export interface KV<T = string | Uint8Array> extends RoKV<T> {
+  readonly bucket: string;
+  /** Sets a key; resolves to its new revision. */
+  put(key: string, value: T, options?: KvPutOptions): Promise<number>;
+  /** Sets a key that must not exist. */
+  create(key: string, value: T, ttl?: number): Promise<number>;
+  /** Sets a key that must be at `revision`. */
+  update(key: string, value: T, revision: number, options?: { ttl?: number | undefined }): Promise<number>;
+  /** Deletes a key, or all that match a filter; history stays. */
+  delete(key: string, options?: KvPrevious): Promise<void>;
+  /** As delete, but history goes too. */
+  purge(key: string, options?: KvPutOptions): Promise<void>;
+  /** Removes every key, history and marker. */
+  purgeBucket(): Promise<KvPurgeResult>;
+  /** Removes markers older than so many ms (30 min; 0: all). */
+  purgeDeletes(olderMs?: number): Promise<KvPurgeResult>;
+  /** Removes the bucket. */
+  destroy(): Promise<true>;
+  /** Ends every iterator of this bucket. */
+  close(): Promise<void>;
+  /** The bucket for those who only read. */
+  readOnly(): RoKV<T>;
+}
+
 const AT_ONCE = 16; // requests at a time where a filter stands for many keys
 const OLD_MS = 30 * 60_000;
 
-/** A bucket: dotted keys, each with its latest value and as much of its history as the bucket keeps. */
-export class KV<T = string | Uint8Array> extends BucketReader<T> implements RoKV<T> {
-  /** Sets a key, where `previousRevision` is given only if that is its revision; gives the new revision. */
+/** @internal */
+export class Bucket<T> extends BucketReader<T> implements KV<T> {
   async put(key: string, value: T, options: KvPutOptions = {}): Promise<number> {
     const previous = previousOf(options);
     if (previous !== undefined) return this.#replace(key, value, previous, options.ttl);
     const { revision } = await this.#write<{ revision: number }>("set", this.parts(key), "unsent", {
       ...this.#stored(value),
-      ttl: milliseconds(options.ttl),
+      ttl: options.ttl,
     });
     return revision;
   }
 
-  /** Sets a key that must not exist (or be deleted). */
-  create(key: string, value: T, ttl?: number | string): Promise<number> {
+  create(key: string, value: T, ttl?: number): Promise<number> {
     return this.#replace(key, value, 0, ttl);
   }
 
-  /** Sets a key whose revision must be the given one. */
-  update(key: string, value: T, revision: number, options: { ttl?: number | string | undefined } = {}): Promise<number> {
+  update(key: string, value: T, revision: number, options: { ttl?: number | undefined } = {}): Promise<number> {
     return this.#replace(key, value, revision, options.ttl);
   }
 
-  /** Deletes a key, leaving its history and a marker; of a filter, every key that matches. */
   delete(key: string, options: KvPrevious = {}): Promise<void> {
     return this.#remove("delete", key, previousOf(options));
   }
 
-  /** Deletes a key and its history, leaving a marker (for as long as the bucket keeps markers). */
-  purge(key: string, options: KvPrevious & { ttl?: number | string | undefined } = {}): Promise<void> {
+  purge(key: string, options: KvPutOptions = {}): Promise<void> {
     return this.#remove("purge", key, previousOf(options));
   }
 
-  /** Removes every key, history and marker. */
   async purgeBucket(): Promise<KvPurgeResult> {
     const { purged } = await this.call<{ purged?: number }>("/bucket/purge", { name: this.bucket }, "unsent");
     return { success: true, purged: purged ?? 0 };
   }
 
-  /** Removes markers older than so many ms (half an hour; 0: all). */
   async purgeDeletes(olderMs = OLD_MS): Promise<KvPurgeResult> {
     const body = { name: this.bucket, olderThan: Math.max(0, olderMs) };
     const { purged } = await this.call<{ purged?: number }>("/bucket/purge-deletes", body, "always");
     return { success: true, purged: purged ?? 0 };
   }
 
-  /** Removes the bucket and all that is in it. */
   async destroy(): Promise<true> {
     await this.call("/bucket/destroy", { name: this.bucket }, "unsent");
     await this.close();
     return true;
   }
 
-  /** The same bucket, for those who should only read. */
   readOnly(): RoKV<T> {
     return {
       get: this.get.bind(this),
@@ -90,9 +106,9 @@ export class KV<T = string | Uint8Array> extends BucketReader<T> implements RoKV
     };
   }
 
-  async #replace(key: string, value: T, revision: number, ttl?: number | string): Promise<number> {
+  async #replace(key: string, value: T, revision: number, ttl?: number): Promise<number> {
     const parts = this.parts(key);
-    const body = { ...this.#stored(value), ttl: milliseconds(ttl) };
+    const body = { ...this.#stored(value), ttl };
     const create = (): Promise<{ revision: number }> => this.#write("create", parts, "checked", body);
     try {
       if (revision === 0) return (await create()).revision;
@@ -159,25 +175,13 @@ function previousOf({ previousRevision, previousSeq }: KvPrevious): number | und
   return previousRevision ?? previousSeq;
 }
 
-const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-// "1h30m", "90s", "250ms", or plain seconds, as headers have it elsewhere.
-function milliseconds(ttl: number | string | undefined): number | undefined {
-  if (typeof ttl !== "string") return ttl;
-  if (/^\d+$/.test(ttl)) return Number(ttl) * 1000;
-  if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(ttl)) throw new TypeError(`a ttl is milliseconds or text such as "90s", not ${ttl}`);
-  let sum = 0;
-  for (const [, n, unit] of ttl.matchAll(/([\d.]+)(ms|s|m|h)/g)) sum += Number(n) * (UNITS[unit ?? ""] ?? 0);
-  return Math.round(sum);
-}
-
 /** Opens a bucket, creating it with the options where there is none. @internal */
 export async function openBucket<T>(transport: Transport, name: string, options: KvOptions<T>): Promise<KV<T>> {
   checkBucket(name);
   const { codec } = options;
   const single = codec && "encode" in codec;
   const codecs = single ? { key: undefined, value: codec } : { key: codec?.key, value: codec?.value };
-  const bucket = new KV<T>(transport, name, codecs);
+  const bucket = new Bucket<T>(transport, name, codecs);
   try {
     await transport.call("/bucket/status", { name }, { repeat: "always", mode: "plain" });
     return bucket;

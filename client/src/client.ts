@@ -13,10 +13,10 @@ import { Worker, type WorkerHandler, type WorkerOptions } from "./worker.js";
 
 /** The client: keys and values, queues, buckets, watches, locks. */
 export class KvsClient extends QueueClient {
-  /** As `kv`, where it is looked for. */
+  /** `views.kv` is `kv`. */
   readonly views: { kv: KvsClient["kv"] } = { kv: (name, options) => this.kv(name, options) };
 
-  /** Checks that the server is there; watches and listeners need no more. */
+  /** Checks that the server is there. */
   async open(options?: CallOptions): Promise<void> {
     await this.transport.call("/health", undefined, { repeat: "always", method: "GET", options });
   }
@@ -26,18 +26,12 @@ export class KvsClient extends QueueClient {
     this.transport.close();
   }
 
-  /**
-   * The cached value of a key, or else the computed one, which is then cached. In this process one function per key runs at a
-   * time; of several processes, the first to finish sets the value for all.
-   */
+  /** The cached value, or else what compute gives, once per process at a time; the first process to finish sets it. */
   getAsync<T>(key: Key, compute: () => T | Promise<T>, ttl?: number): Promise<T> {
     return getAsync(this, key, compute, ttl);
   }
 
-  /**
-   * Replaces a key's value by what a function makes of it (undefined: no change), again from the start where another was
-   * faster.
-   */
+  /** Sets a key to what change makes of it (undefined: nothing), again where another was faster. */
   conditionalUpdate<T = unknown>(
     key: Key,
     change: (value: T | null, entry: Entry<T> | null) => T | undefined | Promise<T | undefined>,
@@ -46,13 +40,13 @@ export class KvsClient extends QueueClient {
     return conditionalUpdate(this, key, change, options);
   }
 
-  /** Calls back with the entries of all keys, at once and at every change. */
+  /** Calls back with all entries, now and at every change. */
   watch<T = unknown>(
     keys: readonly Key[],
     callback: (entries: WatchedEntries<T>) => void,
     options?: WatchOptions,
   ): Cancelable;
-  /** The entries of all keys, now and after every change. */
+  /** All entries, now and after every change. */
   watch<T = unknown>(keys: readonly Key[], options?: WatchOptions): QueuedIterator<WatchedEntries<T>>;
   watch<T>(
     keys: readonly Key[],
@@ -63,7 +57,7 @@ export class KvsClient extends QueueClient {
     return watchIterator(this.transport, keys, second ?? {});
   }
 
-  /** Calls back with each message of a topic; the callback acknowledges. What it throws gives the message back. */
+  /** Calls back with each message, to be acknowledged; throwing gives it back. */
   listen<T = unknown>(
     topic: string,
     callback: (message: Message<T>) => unknown,
@@ -72,7 +66,7 @@ export class KvsClient extends QueueClient {
     return listen(this, topic, callback, options);
   }
 
-  /** Has the messages of a topic handled: acknowledged when the handler returns, given back when it throws. */
+  /** Has messages handled: acknowledged on return, given back on throw. */
   worker<T = unknown>(topic: string, handler: WorkerHandler<T>, options: WorkerOptions = {}): Worker<T> {
     return new Worker(this, topic, handler, options);
   }
@@ -87,7 +81,7 @@ export class KvsClient extends QueueClient {
     return new Counter(this, key);
   }
 
-  /** Opens a bucket, creating it with the options where there is none. */
+  /** Opens a bucket, or creates it with the options. */
   kv<T = string | Uint8Array>(name: string, options: KvOptions<T> = {}): Promise<KV<T>> {
     return openBucket(this.transport, name, options);
   }

@@ -34,7 +34,7 @@ export function JSONCodec<T = unknown>(
   };
 }
 
-/** Keys of any characters, each dotted part as URL-safe base64; wildcards stay. */
+/** Keys of any characters: each dotted part as URL-safe base64. */
 export function Base64KeyCodec(): KvCodec<string, string> {
   const each = (key: string, part: (text: string) => string): string =>
     key.split(".").map((text) => (text === "*" || text === ">" ? text : part(text))).join(".");

@@ -3,7 +3,7 @@ import type { Key } from "./keys.js";
 import type { CallOptions } from "./options.js";
 import type { SetOptions, StoreClient } from "./store.js";
 
-/** A number that many change at once. Beyond 2^53 it fails rather than round. */
+/** A number that many change at once; beyond 2^53 it fails rather than round. */
 export class Counter {
   readonly key: Key;
   readonly #client: StoreClient;
@@ -14,12 +14,12 @@ export class Counter {
     this.key = key;
   }
 
-  /** The count; 0 where nothing was counted yet. */
+  /** The count. */
   async get(options: CallOptions = {}): Promise<number> {
     return this.#safe((await this.#client.get<number>(this.key, { ...options, bigint: true }))?.value ?? 0);
   }
 
-  /** Adds, and gives the new count. */
+  /** Adds; resolves to the new count. */
   async add(delta = 1, options: SetOptions = {}): Promise<number> {
     return this.#safe((await this.#client.increment(this.key, delta, { ...options, bigint: true })).value);
   }

@@ -10,21 +10,21 @@ export interface KvEntry<T = string | Uint8Array> {
   readonly key: string;
   /** The key as it is stored, before its codec. */
   readonly rawKey: string;
-  /** The value's bytes; empty for deletes, and where only the head was asked for. A value that was set as JSON: its text. */
+  /** Bytes; of a value set as JSON, its text. */
   readonly value: Uint8Array;
   readonly revision: number;
   /** The same as `revision`. */
   readonly sequence: number;
   readonly created: Date;
   readonly expiresAt: Date | undefined;
-  /** How many entries of the same answer, or initial ones of a watch, follow. */
+  /** How many (in a watch: initial ones) follow. */
   readonly delta: number;
-  /** The length of the value in bytes, also where it was not asked for. */
+  /** Bytes of the value, even if not asked for. */
   readonly length: number;
   readonly operation: KvOperation;
-  /** In a watch: not one of the initial entries. */
+  /** Not one of a watch's initial entries. */
   readonly isUpdate: boolean;
-  /** The value as the codec gives it; without one, the bytes; for deletes, undefined. */
+  /** As the codec gives it; undefined for deletes. */
   decoded(): T | undefined;
   /** The value as text. */
   string(): string;
@@ -46,59 +46,33 @@ export interface EntryContext<T> {
 const decoder = new TextDecoder();
 
 /** @internal */
-export class StoredEntry<T> implements KvEntry<T> {
-  readonly bucket: string;
-  readonly key: string;
-  readonly rawKey: string;
-  readonly revision: number;
-  readonly sequence: number;
-  readonly created: Date;
-  readonly expiresAt: Date | undefined;
-  readonly delta: number;
-  readonly length: number;
-  readonly operation: KvOperation;
-  readonly isUpdate: boolean;
-  readonly #codec: KvCodec<T> | undefined;
-  readonly #stored: Uint8Array;
-  readonly #headersOnly: boolean;
-
-  constructor(wire: WireEntry, context: EntryContext<T>) {
-    const stored = valueBytes(wire);
-    this.#stored = context.headersOnly ? new Uint8Array(0) : stored;
-    this.#headersOnly = context.headersOnly;
-    this.#codec = context.codec;
-    this.bucket = context.bucket;
-    this.key = context.key;
-    this.rawKey = context.rawKey;
-    this.revision = wire.revision;
-    this.sequence = wire.revision;
-    this.created = new Date(wire.created);
-    this.expiresAt = wire.expiresAt === undefined ? undefined : new Date(wire.expiresAt);
-    this.delta = context.delta;
-    this.length = wire.length ?? stored.length;
-    this.operation = wire.operation === "EXPIRE" ? "PURGE" : (wire.operation ?? "PUT");
-    this.isUpdate = context.isUpdate;
-  }
-
-  get value(): Uint8Array {
-    const decoded: unknown = this.#decode();
-    return decoded instanceof Uint8Array ? decoded : this.#stored;
-  }
-
-  decoded(): T | undefined {
-    // without a codec, T is what may be put, and bytes are of it
-    return this.#codec || this.operation !== "PUT" ? this.#decode() : (this.#stored as T);
-  }
-
-  string(): string {
-    return decoder.decode(this.value);
-  }
-
-  json<J>(reviver?: (this: unknown, key: string, value: unknown) => unknown): J {
-    return JSON.parse(this.string(), reviver) as J;
-  }
-
-  #decode(): T | undefined {
-    return this.operation === "PUT" && !this.#headersOnly ? this.#codec?.decode(this.#stored) : undefined;
-  }
+export function makeEntry<T>(wire: WireEntry, context: EntryContext<T>): KvEntry<T> {
+  const { codec, headersOnly, ...named } = context;
+  const { revision, created, expiresAt, operation } = wire;
+  const bytes = valueBytes(wire);
+  const stored = headersOnly ? new Uint8Array(0) : bytes;
+  const decode = (): T | undefined => (operation || headersOnly ? undefined : codec?.decode(stored));
+  return {
+    ...named,
+    get value() {
+      const decoded: unknown = decode();
+      return decoded instanceof Uint8Array ? decoded : stored;
+    },
+    revision,
+    sequence: revision,
+    created: new Date(created),
+    expiresAt: expiresAt === undefined ? undefined : new Date(expiresAt),
+    length: wire.length ?? bytes.length,
+    operation: operation === "EXPIRE" ? "PURGE" : (operation ?? "PUT"),
+    decoded() {
+      // without a codec, T is what may be put, and bytes are of it
+      return codec || operation ? decode() : (stored as T);
+    },
+    string() {
+      return decoder.decode(this.value);
+    },
+    json<J>(reviver?: (this: unknown, key: string, value: unknown) => unknown): J {
+      return JSON.parse(this.string(), reviver) as J;
+    },
+  };
 }

@@ -27,7 +27,7 @@ export type KvsErrorCode =
   | "lock_timeout"
   | (string & {});
 
-/** Particulars of a {@link KvsError}. */
+/** @internal */
 export interface KvsErrorDetails {
   status?: number | undefined;
   field?: string | undefined;
@@ -36,20 +36,21 @@ export interface KvsErrorDetails {
   cause?: unknown;
 }
 
-/** Every failure of this package, but for wrong arguments (`TypeError`) and aborted calls (the signal's own reason). */
+/** Any failure but wrong arguments and aborts. */
 export class KvsError extends Error {
   override readonly name = "KvsError";
   /** The kind of failure. */
   readonly code: KvsErrorCode;
-  /** The HTTP status, 0 where there was no answer. */
+  /** HTTP status; 0: no answer. */
   readonly status: number;
-  /** The field of the request that is to blame, as a path: `mutations[2].key`. */
+  /** The field to blame: `mutations[2].key`. */
   readonly field: string | undefined;
-  /** `conflict`: the key's current revision, null where it is missing. `compacted`: the revision to start from. */
+  /** The current one (null: missing); if `compacted`, where to start. */
   readonly revision: number | null | undefined;
-  /** `conflict`: the key's current version, null where it is missing. */
+  /** The current one (null: missing). */
   readonly version: number | null | undefined;
 
+  /** @internal */
   constructor(code: KvsErrorCode, message: string, details: KvsErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
@@ -60,7 +61,7 @@ export class KvsError extends Error {
   }
 }
 
-/** Whether a value is a {@link KvsError}, of the given code if one is given. */
+/** Whether this is a KvsError (of that code). */
 export function isKvsError(error: unknown, code?: KvsErrorCode): error is KvsError {
   return error instanceof KvsError && (code === undefined || error.code === code);
 }

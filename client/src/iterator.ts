@@ -3,15 +3,15 @@ export interface QueuedIterator<T> extends AsyncIterable<T> {
   [Symbol.asyncIterator](): AsyncIterator<T, void, void>;
   /** The next item. */
   next(): Promise<IteratorResult<T, void>>;
-  /** Ends the iteration at once, with an error if one is given. */
+  /** Ends the iteration at once. */
   stop(error?: Error): void;
-  /** Settles when the iteration has ended, with the error that ended it, if any. */
+  /** Resolves at the end, with the error that caused it. */
   readonly closed: Promise<void | Error>;
-  /** Items that were taken. */
+  /** Items taken. */
   getProcessed(): number;
-  /** Items that arrived. */
+  /** Items arrived. */
   getReceived(): number;
-  /** Items that arrived and were not taken yet. */
+  /** Items that wait. */
   getPending(): number;
 }
 

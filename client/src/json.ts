@@ -1,9 +1,9 @@
 // JSON that loses nothing: bigints go out as integers of any length; integers beyond 2^53 come back as bigints, or values
 // as their exact text, where that is asked for. Everything else takes the built-in JSON's fast way.
 
-/** A JSON value as its exact text: what `raw` reads give, and what may be written in place of a value. */
+/** A JSON value as its exact text, as read with `raw`; may be written too. */
 export class JsonText {
-  /** The JSON text, as the server holds it. */
+  /** As the server holds it. */
   readonly text: string;
 
   constructor(text: string) {

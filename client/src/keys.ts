@@ -31,13 +31,13 @@ export interface WireEntry {
 export interface Entry<T = unknown> {
   key: KeyPart[];
   value: T;
-  /** Counts the sets of this key since it last did not exist. */
+  /** Counts sets since the key last did not exist. */
   version: number;
-  /** The bucket's commit number: never goes back, never used twice. */
+  /** The bucket's commit number; only ever grows. */
   revision: number;
-  /** When that revision was committed, in ms since the epoch. */
+  /** Time of that revision, ms since the epoch. */
   created: number;
-  /** When the entry expires, in ms since the epoch. */
+  /** ms since the epoch. */
   expiresAt?: number;
 }
 

@@ -21,10 +21,10 @@ export type KvWatchInclude = (typeof KvWatchInclude)[keyof typeof KvWatchInclude
 
 /** How to watch a bucket. */
 export interface KvWatchOptions {
-  /** A key or filters (`*`: one part, `>`: the rest); without, every key. */
+  /** Key or filters (`*`: one part, `>`: the rest). */
   key?: string | readonly string[] | undefined;
   include?: KvWatchInclude | "latest" | "history" | "updates" | "" | undefined;
-  /** Everything retained from this revision on; `include` then does not count. */
+  /** From this revision on, in place of `include`. */
   resumeFromRevision?: number | undefined;
   /** As `include: "updates_only"`. */
   updatesOnly?: boolean | undefined;
@@ -42,7 +42,7 @@ export interface KvWatchOptions {
 
 /** The entries that a watch sees. */
 export interface KvWatchIterator<T = string | Uint8Array> extends QueuedIterator<KvEntry<T>> {
-  /** Settles when the initial entries were taken (where nothing takes them yet: when they are there). */
+  /** Resolves when the initial entries were taken (or are there, if nobody takes them yet). */
   readonly initialized: Promise<void>;
 }
 

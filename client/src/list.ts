@@ -11,7 +11,7 @@ export interface ListSelector {
 
 /** How to list. */
 export interface ListOptions extends ReadOptions {
-  /** At most so many entries (a page: 100, at most 1000; `for await`: all). */
+  /** A page: 100, at most 1000; `for await`: all. */
   limit?: number | undefined;
   /** Where the page before ended. */
   cursor?: string | null | undefined;
@@ -28,13 +28,15 @@ export interface ListPage<T> {
 const PAGE = 500;
 
 /** A listing: `await` gives one page, `for await` every entry. */
+export type List<T> = Promise<ListPage<T>> & AsyncIterable<Entry<T>>;
+
+/** @internal */
 export class Listing<T> implements Promise<ListPage<T>>, AsyncIterable<Entry<T>> {
   readonly #transport: Transport;
   readonly #selector: ListSelector;
   readonly #options: ListOptions;
   #first: Promise<ListPage<T>> | undefined;
 
-  /** @internal */
   constructor(transport: Transport, selector: ListSelector, options: ListOptions) {
     this.#transport = transport;
     this.#selector = selector;

@@ -9,13 +9,13 @@ import { report } from "./watch.js";
 
 /** How to listen. */
 export interface ListenOptions {
-  /** How many messages may be handed out and not yet settled (16). */
+  /** Messages handed out and not yet settled (16). */
   limit?: number | undefined;
-  /** How long a message is this listener's alone, in ms (30000). */
+  /** How long one is this listener's alone (30000). */
   leaseMs?: number | undefined;
   /** Ends the listener. */
   signal?: AbortSignal | undefined;
-  /** Told when the listener cannot go on, and of what the callback throws. */
+  /** For what the callback throws, and what ends the listener. */
   onError?: ((error: unknown) => void) | undefined;
 }
 

@@ -5,15 +5,15 @@ import type { Transport } from "./transport.js";
 
 /** A lock's properties. */
 export interface LockOptions {
-  /** After how long a holder that fell silent has lost it, in ms (10000). */
+  /** When a silent holder loses it, ms (10000). */
   ttl?: number | undefined;
-  /** Who holds it, for others to read. */
+  /** For others to read. */
   owner?: string | undefined;
 }
 
 /** How to acquire. */
 export interface AcquireOptions {
-  /** How long to wait, in ms; without, as long as it takes. */
+  /** How long to wait (for ever). */
   timeoutMs?: number | undefined;
   /** Gives up waiting. */
   signal?: AbortSignal | undefined;
@@ -40,7 +40,7 @@ export class Lock {
     this.#owner = options.owner;
   }
 
-  /** Waits for the lock; fails with `lock_timeout` where it cannot be had in time. */
+  /** Waits for the lock; else fails with `lock_timeout`. */
   async acquire({ timeoutMs = Infinity, signal }: AcquireOptions = {}): Promise<HeldLock> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
@@ -57,7 +57,7 @@ export class Lock {
     }
   }
 
-  /** The lock, if it is free now; else null. */
+  /** The lock, or null if it is held. */
   async tryAcquire(options: CallOptions = {}): Promise<HeldLock | null> {
     const answer = await this.#ask(0, options.signal);
     return answer.ok ? new HeldLock(this.#transport, this.name, this.#ttl, answer, Date.now()) : null;
@@ -69,10 +69,10 @@ export class Lock {
   }
 }
 
-/** A lock that is held, and renewed until it is released. */
+/** Renewed until it is released. */
 export class HeldLock {
   readonly name: string;
-  /** Grows with every holder: storage behind the lock can refuse an older one. */
+  /** Grows with every holder, so that storage can refuse older ones. */
   readonly fence: number;
   /** Proves that the lock is held. */
   readonly token: string;
@@ -100,17 +100,17 @@ export class HeldLock {
     this.#plan();
   }
 
-  /** Aborted when the lock is lost before it was released. */
+  /** Aborted if the lock is lost. */
   get signal(): AbortSignal {
     return this.#lost.signal;
   }
 
-  /** Whether the lock is held, as far as this process can know. */
+  /** As far as this process can know. */
   get held(): boolean {
     return this.#released === undefined && !this.signal.aborted && Date.now() < this.#until;
   }
 
-  /** Gives the lock back; false where it was lost before. */
+  /** False where it was lost. */
   release(): Promise<boolean> {
     clearTimeout(this.#timer);
     this.#released ??= this.#transport

@@ -4,19 +4,19 @@ export interface KvsClientOptions {
   url: string;
   /** The access token. */
   token?: string | undefined;
-  /** The bucket of the key-value calls; without one, the default bucket. */
+  /** Bucket of the key-value calls. */
   bucket?: string | undefined;
-  /** Integers beyond 2^53 in values come as bigints, instead of rounded numbers. */
+  /** Read integers beyond 2^53 as bigints. */
   bigint?: boolean | undefined;
-  /** The time a call may take, repetitions included, in ms (30000). Waiting that a call asks for comes on top. */
+  /** Limit for a call, repetitions included (30000); what it asks to wait comes on top. */
   timeoutMs?: number | undefined;
-  /** How often a call is tried again where that is safe (4). */
+  /** Repetitions where they are safe (4). */
   retries?: number | undefined;
-  /** Milliseconds between a watch's signs of life (15000). */
+  /** Interval of a watch's signs of life (15000). */
   heartbeatMs?: number | undefined;
-  /** `false`: watches and listeners use long polls at once, without trying to stream. */
+  /** `false`: long polls in place of streams. */
   stream?: boolean | undefined;
-  /** Further headers for every request, such as `X-KVS-Token` where a host strips `Authorization`. */
+  /** For every request; e.g. `X-KVS-Token` where a host strips `Authorization`. */
   headers?: Record<string, string> | undefined;
   /** In place of the global fetch. */
   fetch?: typeof fetch | undefined;
@@ -24,7 +24,7 @@ export interface KvsClientOptions {
 
 /** Options of any call. */
 export interface CallOptions {
-  /** Ends the call; it then fails with the signal's reason. */
+  /** Ends the call, which fails with its reason. */
   signal?: AbortSignal | undefined;
   /** In place of the client's `timeoutMs`. */
   timeoutMs?: number | undefined;
@@ -32,9 +32,9 @@ export interface CallOptions {
 
 /** Options of calls that read values. */
 export interface ReadOptions extends CallOptions {
-  /** Integers beyond 2^53 come as bigints. */
+  /** Integers beyond 2^53 as bigints. */
   bigint?: boolean | undefined;
-  /** JSON values come as {@link JsonText}, exactly as they are stored. */
+  /** JSON values as {@link JsonText}. */
   raw?: boolean | undefined;
 }
 

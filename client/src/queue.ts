@@ -7,13 +7,13 @@ import type { Repeat } from "./transport.js";
 export interface EnqueueOptions extends CallOptions {
   /** "default" unless given. */
   topic?: string | undefined;
-  /** Milliseconds until it may be handed out. */
+  /** ms until it may be handed out. */
   delay?: number | undefined;
   /** Deliveries before it is a dead letter (3). */
   maxAttempts?: number | undefined;
-  /** Milliseconds before retry 1, 2, …; the last repeats. */
+  /** ms before retry 1, 2, … */
   backoff?: readonly number[] | undefined;
-  /** While a message of this topic and id is held, enqueue answers that one's id (and may safely be repeated). */
+  /** A second enqueue with it answers the first one's id, so that repeating is safe. */
   dedupeId?: string | undefined;
   /** Higher ones first (0). */
   priority?: number | undefined;
@@ -21,9 +21,9 @@ export interface EnqueueOptions extends CallOptions {
 
 /** How to dequeue. */
 export interface DequeueOptions extends ReadOptions {
-  /** How long the messages are this client's alone, in ms (30000). */
+  /** How long they are this client's alone (30000). */
   leaseMs?: number | undefined;
-  /** How long to wait for a message, in ms (0, at most 25000). */
+  /** How long to wait for one (0, at most 25000). */
   waitMs?: number | undefined;
 }
 
@@ -32,19 +32,19 @@ export interface Message<T = unknown> {
   id: number;
   topic: string;
   payload: T;
-  /** ms since the epoch, as the other times. */
+  /** ms since the epoch. */
   enqueuedAt: number;
   deliverAt: number;
-  /** Earlier deliveries: 0 the first time. */
+  /** Earlier deliveries. */
   attempts: number;
   maxAttempts: number;
-  /** Proves that the message is this client's; new at every delivery. */
+  /** New at every delivery. */
   lease: string;
 }
 
 /** Options of calls about a leased message. */
 export interface LeaseOptions extends CallOptions {
-  /** In place of the lease that this client was handed. */
+  /** If not the one this client was handed. */
   lease?: string | undefined;
 }
 
@@ -61,7 +61,7 @@ export class QueueClient extends StoreClient {
     return this.#queue("enqueue", repeat, options, message(payload, options));
   }
 
-  /** Enqueues up to 1000 messages in one transaction. */
+  /** Enqueues up to 1000 at once. */
   async enqueueMany(
     messages: readonly ({ payload: unknown } & EnqueueOptions)[],
     options?: CallOptions,
@@ -81,14 +81,14 @@ export class QueueClient extends StoreClient {
     return messages;
   }
 
-  /** Settles a message; false where it is gone, or handed to another since. */
+  /** Settles a message; false if it is gone or another's. */
   async acknowledge(id: number, options: LeaseOptions = {}): Promise<boolean> {
     const { ok } = await this.#leased<{ ok: boolean }>("ack", "checked", id, options);
     this.leases.delete(id);
     return ok;
   }
 
-  /** Settles up to 1000 messages in one transaction. */
+  /** Settles up to 1000 at once. */
   async acknowledgeMany(ids: readonly number[], options?: CallOptions): Promise<boolean[]> {
     const acks = ids.map((id) => ({ id, lease: this.leases.get(id) }));
     const { ok } = await this.#queue<{ ok: boolean[] }>("ack-many", "unsent", options, { acks });
@@ -96,7 +96,7 @@ export class QueueClient extends StoreClient {
     return ok;
   }
 
-  /** Gives a message back, to be handed out again after `delay` (else its backoff, else at once). */
+  /** Gives a message back, for after `delay` (else its backoff). */
   async nack(id: number, options: LeaseOptions & { delay?: number | undefined } = {}): Promise<boolean> {
     const { ok } = await this.#leased<{ ok: boolean }>("nack", "checked", id, options, { delay: options.delay });
     this.leases.delete(id);

@@ -10,7 +10,7 @@ import {
   type KeyPart,
   type WireEntry,
 } from "./keys.js";
-import { Listing, type ListOptions, type ListSelector } from "./list.js";
+import { type List, Listing, type ListOptions, type ListSelector } from "./list.js";
 import type { JsonText } from "./json.js";
 import type { CallOptions, KvsClientOptions, ReadOptions } from "./options.js";
 import { scanKeys } from "./scan.js";
@@ -18,12 +18,15 @@ import { type Repeat, Transport } from "./transport.js";
 
 /** Options of writes. */
 export interface SetOptions extends CallOptions {
-  /** Milliseconds until the entry expires; 0 or none: the bucket's default. */
+  /** ms until the entry expires. */
   ttl?: number | undefined;
 }
 
 /** What a key must be for one write to go through. */
-export type Expected = { revision: number } | { version: number };
+export interface Expected {
+  revision?: number | undefined;
+  version?: number | undefined;
+}
 
 /** The outcome of a write. */
 export interface WriteResult {
@@ -63,7 +66,7 @@ export class StoreClient {
     return entry && decodeEntry<T>(entry);
   }
 
-  /** Several keys' entries, null where missing, all of one moment. */
+  /** Entries of one moment, null where missing. */
   async getMany<T = unknown>(keys: readonly Key[], options: ReadOptions = {}): Promise<(Entry<T> | null)[]> {
     const body = { keys: keys.map(encodeKey) };
     const { entries } = await this.#read<{ entries: (WireEntry | null)[] }>("/kv/get-many", options, body);
@@ -75,18 +78,19 @@ export class StoreClient {
     return this.#write("/kv/set", "unsent", options, { ...keyValue(key, value), ttl: options.ttl });
   }
 
-  /** Sets a key that must not exist; else fails with `conflict`. */
+  /** Sets a key that must not exist. */
   async create(key: Key, value: unknown, options: SetOptions = {}): Promise<WriteResult> {
     return this.#write("/kv/create", "checked", options, { ...keyValue(key, value), ttl: options.ttl });
   }
 
-  /** Sets a key that must be as expected; else fails with `conflict`. */
+  /** Sets a key that must be as expected. */
   async update(key: Key, value: unknown, expected: Expected, options: SetOptions = {}): Promise<WriteResult> {
-    const body = { ...keyValue(key, value), ...expectation(expected), ttl: options.ttl };
+    const { revision, version } = expected;
+    const body = { ...keyValue(key, value), ...(revision === undefined ? { version } : { revision }), ttl: options.ttl };
     return this.#write("/kv/update", "checked", options, body);
   }
 
-  /** Deletes a key, if `expected` is given only as it is expected; a missing key is fine. */
+  /** Deletes a key; a missing one is fine. */
   async delete(
     key: Key,
     options: CallOptions & Partial<Record<"revision" | "version", number | undefined>> = {},
@@ -96,7 +100,7 @@ export class StoreClient {
     return this.#write("/kv/delete", repeat, options, { key: encodeKey(key), revision, version });
   }
 
-  /** Adds to a number, creating the key with `delta`. Integers are exact in 64 bits. */
+  /** Adds to a number (0 where missing), exactly in 64 bits. */
   increment(key: Key, delta?: number, options?: SetOptions & ReadOptions): Promise<WriteResult & { value: number }>;
   increment(
     key: Key,
@@ -111,12 +115,12 @@ export class StoreClient {
     return this.#write("/kv/increment", "unsent", options, { key: encodeKey(key), delta, ttl: options.ttl });
   }
 
-  /** The entries of some keys: `await` gives one page, `for await` all. */
-  list<T = unknown>(selector: ListSelector = {}, options: ListOptions = {}): Listing<T> {
+  /** `await` gives a page, `for await` every entry. */
+  list<T = unknown>(selector: ListSelector = {}, options: ListOptions = {}): List<T> {
     return new Listing<T>(this.transport, selector, options);
   }
 
-  /** The keys below `prefix`, or those that match a dotted `filter` (`*`: one part, `>`: one or more at the end). */
+  /** Keys below `prefix`, or matching a dotted `filter` (`*`, `>`). */
   async *keys(
     selector: { filter?: string | readonly string[] | undefined; prefix?: Key | undefined } = {},
     options: CallOptions = {},
@@ -126,12 +130,12 @@ export class StoreClient {
     for await (const key of scanKeys(this.transport, chosen, options)) yield decodeKey(key);
   }
 
-  /** Checks and changes that are carried out together, or not at all. */
+  /** All of it is done, or nothing. */
   atomic(): AtomicOperation {
     return new AtomicOperation(this.transport, this.leases);
   }
 
-  /** How the server is; fails only where there is no answer. */
+  /** Fails only where there is no answer. */
   async health(options?: CallOptions): Promise<Health> {
     try {
       return await this.transport.call("/health", undefined, { repeat: "always", method: "GET", options });
@@ -151,7 +155,7 @@ export class StoreClient {
     return this.transport.call("/kv/clean-expired", {}, { repeat: "unsent", options });
   }
 
-  /** Sends a request that has no call of its own, such as `/queue/stats`; it is sent again only where nothing was done. */
+  /** Any other endpoint, such as `/queue/stats`. */
   call<T = unknown>(path: string, body: object, options?: CallOptions): Promise<T> {
     return this.transport.call(path, body, { repeat: "unsent", options });
   }
@@ -167,8 +171,4 @@ export class StoreClient {
 
 function keyValue(key: Key, value: unknown): object {
   return { key: encodeKey(key), ...encodeValue(value) };
-}
-
-function expectation(expected: Expected): Expected {
-  return "revision" in expected ? { revision: expected.revision } : { version: expected.version };
 }

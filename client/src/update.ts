@@ -6,7 +6,7 @@ import { backoff, pause } from "./signal.js";
 
 /** Options of conditionalUpdate. */
 export interface UpdateOptions extends SetOptions {
-  /** How often to start again where another was faster (20). */
+  /** How often to start again (20). */
   retries?: number | undefined;
 }
 

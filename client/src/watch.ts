@@ -14,7 +14,7 @@ export type WatchedEntries<T = unknown> = (Entry<T> | null)[];
 export interface WatchOptions {
   /** Ends the watch. */
   signal?: AbortSignal | undefined;
-  /** Told when the watch cannot go on (and of what a callback throws). */
+  /** For what the callback throws, and what ends the watch. */
   onError?: ((error: unknown) => void) | undefined;
 }
 

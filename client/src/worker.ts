@@ -6,21 +6,21 @@ import { backoff, pause, type Scope, scope } from "./signal.js";
 export interface WorkerOptions {
   /** Messages handled at a time (1). */
   concurrency?: number | undefined;
-  /** The lease of each, in ms (30000); it is extended while the handler runs. */
+  /** Lease of each, extended as long as needed (30000). */
   leaseMs?: number | undefined;
-  /** How long one request waits for messages, and so how long stopping may take, in ms (3000). */
+  /** How long a request waits, and so stopping may take (3000). */
   waitMs?: number | undefined;
-  /** When a failed message may come again, in ms; without, its own backoff decides. */
+  /** ms before a failed message comes again (its backoff). */
   retryDelay?: number | ((message: Message, error: unknown) => number | undefined) | undefined;
-  /** Stops the worker as stop() does. */
+  /** As stop(). */
   signal?: AbortSignal | undefined;
-  /** Told what handlers throw, and of failing requests (which are tried again). */
+  /** For what handlers throw, and failed requests. */
   onError?: ((error: unknown, message?: Message) => void) | undefined;
 }
 
 /** What a handler is given beside its message. */
 export interface WorkerContext {
-  /** Aborted when the lease is lost: another worker may have the message. */
+  /** Aborted when the lease is lost. */
   signal: AbortSignal;
 }
 
@@ -30,9 +30,9 @@ export type WorkerHandler<T> = (message: Message<T>, context: WorkerContext) => 
 const WAIT_MS = 3000;
 const LEASE_MS = 30_000;
 
-/** Takes messages of one topic and has them handled, until it is stopped. */
+/** Has the messages of a topic handled. */
 export class Worker<T = unknown> {
-  /** Settles when the worker has stopped; fails where the server refuses it. */
+  /** Resolves at the end; rejects if refused. */
   readonly closed: Promise<void>;
   readonly #client: QueueClient;
   readonly #topic: string;
@@ -56,7 +56,7 @@ export class Worker<T = unknown> {
     this.closed.catch(() => undefined);
   }
 
-  /** Takes no more messages, and waits until those at hand are settled. */
+  /** Finishes what is at hand, and no more. */
   stop(): Promise<void> {
     this.#span.abort();
     return this.closed;

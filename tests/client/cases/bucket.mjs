@@ -213,15 +213,13 @@ export function cases(test) {
     t.equal((await other.get(['c'])).value, Uint8Array.of(120));
   });
 
-  test('ttl: of a put, of a create, as text', async (t) => {
+  test('ttl: of a put, of a create', async (t) => {
     const kv = await t.bucket();
     await kv.put('a', 'x', { ttl: 100 });
     await kv.create('b', 'x', 100);
-    await kv.put('c', 'x', { ttl: '100ms' });
-    await kv.put('d', 'x', { ttl: '1h' });
+    await kv.put('d', 'x', { ttl: 3_600_000 });
     t.ok((await kv.get('a')).expiresAt instanceof Date);
     await t.pause(150);
     t.equal(await all(await kv.keys()), ['d']);
-    await t.fails(kv.put('e', 'x', { ttl: 'soon' }), { name: 'TypeError' });
   });
 }
