@@ -54,6 +54,13 @@ void feed_stop(struct feed *f, const char *reason)
     }
 }
 
+/* One change of a revision, and as JSON once it is needed: whole, and without its value. */
+struct change {
+    struct entry entry;
+    const char *text[2];
+    size_t len[2];
+};
+
 /* One look: the snapshot and what all reads of it share. */
 struct look {
     struct feed *feed;
@@ -61,42 +68,80 @@ struct look {
     struct bucket bucket;
     struct arena arena;
     int64_t now;
-    struct buf text[2]; /* the present change as JSON: whole, and without its value */
+    struct buf revision; /* the changes of the revision being read, as struct change; their memory is in the arena */
 };
 
-static enum error_code render(struct look *look, struct entry *e, bool meta_only, struct buf **text)
+static enum error_code render(struct look *look, struct change *c, bool meta_only)
 {
-    struct buf *b = &look->text[meta_only];
+    struct buf b = BUF_INIT;
     struct json_out out;
+    struct entry copy = c->entry;
 
-    *text = b;
-    if (b->len)
+    if (c->text[meta_only])
         return ERR_OK;
-    buf_lit(b, "\"entry\":");
-    json_out_init(&out, b);
-    enum error_code rc = entry_to_json(&out, e, meta_only, &look->arena);
-    buf_lit(b, ",\"pending\":0");
-    return rc ? rc : buf_ok(b) ? ERR_OK : ERR_NO_MEMORY;
+    buf_lit(&b, "\"entry\":");
+    json_out_init(&out, &b);
+    enum error_code rc = entry_to_json(&out, &copy, meta_only, &look->arena);
+    buf_lit(&b, ",\"pending\":0");
+    if (!rc && buf_ok(&b)) {
+        c->text[meta_only] = arena_dup(&look->arena, b.data, b.len);
+        c->len[meta_only] = b.len;
+    }
+    buf_free(&b);
+    return rc ? rc : c->text[meta_only] ? ERR_OK : ERR_NO_MEMORY;
 }
 
-/* One change, to all live watchers whom it concerns. */
-static enum error_code hand_on(void *context, struct entry *e)
+/*
+ * The changes of one revision that concern a watcher.  Only the last of them carries the revision as its event id: a client
+ * that is cut off between them and resumes by that id gets all of them again rather than losing the rest.
+ */
+static enum error_code hand_to(struct look *look, struct watcher *w, struct change *changes, size_t count)
 {
-    struct look *look = context;
-    struct buf *text;
+    struct change *previous = NULL;
+    bool meta = w->selector.meta_only;
     enum error_code rc = ERR_OK;
 
-    buf_clear(&look->text[0]);
-    buf_clear(&look->text[1]);
-    for (struct watcher *w = look->feed->watchers; !rc && w; w = w->next) {
-        if (!w->live || w->position >= e->revision || !selector_matches(&w->selector, e, look->now))
+    for (size_t i = 0; !rc && i < count; i++) {
+        if (!selector_matches(&w->selector, &changes[i].entry, look->now))
             continue;
-        rc = render(look, e, w->selector.meta_only, &text);
-        if (!rc)
-            stream_object(&w->stream, "entry", text->data, text->len, e->revision);
+        if (previous)
+            stream_object(&w->stream, "entry", previous->text[meta], previous->len[meta], 0);
+        previous = &changes[i];
+        rc = render(look, previous, meta);
     }
+    if (!rc && previous)
+        stream_object(&w->stream, "entry", previous->text[meta], previous->len[meta], previous->entry.revision);
+    return rc;
+}
+
+/* The revision that was read is whole: to all live watchers whom it concerns. */
+static enum error_code hand_on(struct look *look)
+{
+    struct change *changes = (struct change *)(void *)look->revision.data;
+    size_t count = look->revision.len / sizeof *changes;
+    enum error_code rc = ERR_OK;
+
+    for (struct watcher *w = look->feed->watchers; !rc && count && w; w = w->next)
+        if (w->live && w->position < changes[0].entry.revision)
+            rc = hand_to(look, w, changes, count);
+    buf_clear(&look->revision);
     arena_reset(&look->arena);
     return rc;
+}
+
+static enum error_code gather(void *context, struct entry *e)
+{
+    struct look *look = context;
+    const struct change *first = (const struct change *)(const void *)look->revision.data;
+    struct change change = {.entry = *e};
+    enum error_code rc = ERR_OK;
+
+    if (look->revision.len && first->entry.revision != e->revision)
+        rc = hand_on(look);
+    if (!rc)
+        rc = entry_keep(&change.entry, &look->arena);
+    buf_add(&look->revision, &change, sizeof change);
+    return rc ? rc : buf_ok(&look->revision) ? ERR_OK : ERR_NO_MEMORY;
 }
 
 static void advance(struct watcher *w, int64_t position)
@@ -118,7 +163,9 @@ static enum error_code read_live(struct look *look)
     if (look->bucket.revision <= f->position)
         return ERR_OK;
     enum error_code rc =
-        change_read(look->db, look->bucket.id, f->position, CHANGE_ALL, &everything, look->now, &page, hand_on, look);
+        change_read(look->db, look->bucket.id, f->position, CHANGE_ALL, &everything, look->now, &page, gather, look);
+    if (!rc)
+        rc = hand_on(look);
     if (rc)
         return rc;
     f->position = page.last;
@@ -159,6 +206,17 @@ static enum error_code collect(void *context, struct entry *e)
     return rc ? rc : buf_ok(&own->text) && buf_ok(&own->items) ? ERR_OK : ERR_NO_MEMORY;
 }
 
+/* The revision of the entry behind the i-th; 0 at the end. */
+static int64_t next_revision(const struct own_page *own, size_t i)
+{
+    struct own_item item;
+
+    if ((i + 2) * sizeof item > own->items.len)
+        return 0;
+    memcpy(&item, own->items.data + (i + 1) * sizeof item, sizeof item);
+    return item.revision;
+}
+
 /* Hands the page on; before `ready` each entry tells how many are still to come, the very last one 0. */
 static enum error_code deliver(struct own_page *own)
 {
@@ -180,7 +238,9 @@ static enum error_code deliver(struct own_page *own)
         buf_int(&body, w->ready ? 0 : after + (int64_t)(count - i - 1));
         if (!buf_ok(&body))
             break;
-        stream_object(&w->stream, "entry", body.data, body.len, item.revision);
+        /* As in hand_to: the event id stands at the last change of its revision. */
+        stream_object(&w->stream, "entry", body.data, body.len,
+                      next_revision(own, i) != item.revision ? item.revision : 0);
         start = item.end;
     }
     bool whole = buf_ok(&body);
@@ -260,7 +320,7 @@ static void end_all(struct feed *f, const char *reason)
 
 static void look_at(struct feed *f, struct db *db)
 {
-    struct look look = {.feed = f, .db = db, .arena = ARENA_INIT, .text = {BUF_INIT, BUF_INIT}, .now = clock_now()};
+    struct look look = {.feed = f, .db = db, .arena = ARENA_INIT, .revision = BUF_INIT, .now = clock_now()};
     struct arena names = ARENA_INIT;
     enum error_code rc = db_read_begin(db);
 
@@ -276,8 +336,7 @@ static void look_at(struct feed *f, struct db *db)
     /* Half a page may be in the buffers: these streams cannot go on. */
     if (rc && rc != ERR_NO_BUCKET)
         end_all(f, error_name(rc));
-    buf_free(&look.text[0]);
-    buf_free(&look.text[1]);
+    buf_free(&look.revision);
     arena_free(&look.arena);
     arena_free(&names);
 }

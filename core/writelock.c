@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,6 +42,20 @@ static int wake_signal(void)
     return SIGRTMIN + 3;
 }
 
+/* Whatever the umask, the group shares it as it shares the database; the mode of a file that is there is its owner's. */
+static int open_file(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660);
+
+    if (fd < 0 && errno == EEXIST)
+        return open(path, O_RDWR | O_CLOEXEC);
+    if (fd >= 0 && fchmod(fd, 0660)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
 enum error_code writelock_open(struct writelock **out, const char *path, struct error *err)
 {
     struct sigaction action = {.sa_handler = on_wake};
@@ -48,7 +63,7 @@ enum error_code writelock_open(struct writelock **out, const char *path, struct 
 
     if (!lock)
         return error_set(err, ERR_NO_MEMORY, NULL, "out of memory");
-    lock->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+    lock->fd = open_file(path);
     if (lock->fd < 0) {
         error_set(err, ERR_INTERNAL, NULL, "cannot open the lock file %s: %s", path, strerror(errno));
         mem_free(lock);
