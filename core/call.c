@@ -127,7 +127,7 @@ void call_finish(struct call *call, enum error_code rc)
         call_answer(call, rc);
 }
 
-static void begin_answer(struct call *call)
+void call_begin(struct call *call)
 {
     buf_clear(&call->out);
     json_out_init(&call->json, &call->out);
@@ -140,7 +140,7 @@ static void run_read(struct call *call)
 {
     struct view view;
 
-    begin_answer(call);
+    call_begin(call);
     enum error_code rc = view_open(call, &view);
     if (!rc) {
         rc = call->op->read(call, &view);
@@ -153,7 +153,7 @@ static enum error_code job_apply(struct commit_job *job, struct txn *txn)
 {
     struct call *call = (struct call *)job;
 
-    begin_answer(call);
+    call_begin(call);
     call->err = (struct error)ERROR_INIT;
     return call->op->apply(call, txn);
 }
@@ -176,8 +176,8 @@ static void job_done(struct commit_job *job, enum error_code rc)
 
 void call_run(struct call *call)
 {
-    if (call->op->stream) {
-        enum error_code rc = call->op->stream(call);
+    if (call->op->own) {
+        enum error_code rc = call->op->own(call);
         if (rc)
             call_answer(call, rc);
     } else if (call->op->read) {

@@ -75,6 +75,9 @@ void call_response(struct call *call, enum error_code rc, struct kvs_response *r
 /* Writes {"error":…} for rc into call->out. */
 void call_error_body(struct call *call, enum error_code rc);
 
+/* Begins an answer: call->json over an empty call->out. */
+void call_begin(struct call *call);
+
 /* Frees the call without an answer (its stream has ended). */
 void call_free(struct call *call);
 

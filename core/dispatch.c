@@ -51,7 +51,7 @@ static const struct op table[] = {
     {"/queue/discard", OP_POST, SCOPE_WRITE, queue_redrive_parse, NULL, queue_discard, NULL},
     {"/queue/stats", OP_POST | OP_SNAPSHOT, SCOPE_READ, queue_stats_parse, queue_stats, NULL, NULL},
     {"/queue/purge", OP_POST, SCOPE_WRITE, queue_purge_parse, NULL, queue_purge, NULL},
-    {"/health", OP_GET, SCOPE_PUBLIC, NULL, health_read, NULL, NULL},
+    {"/health", OP_GET, SCOPE_PUBLIC, NULL, NULL, NULL, health},
 };
 
 const struct op *dispatch_table(size_t *count)

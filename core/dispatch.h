@@ -22,10 +22,11 @@ struct op {
     enum scope scope;
     /* Syntax and limits: the body into call->args.  NULL: there are no fields. */
     enum error_code (*parse)(struct call *call);
-    /* One of the three: answers from a snapshot, does its writes in a transaction, or takes the call over as a stream. */
+    /* One of the three: answers from a snapshot, does its writes in a transaction, or takes the call over and
+     * answers it in its own time (streams, health). */
     enum error_code (*read)(struct call *call, struct view *view);
     enum error_code (*apply)(struct call *call, struct txn *txn);
-    enum error_code (*stream)(struct call *call);
+    enum error_code (*own)(struct call *call);
 };
 
 /* The row for an endpoint; NULL where there is none. */

@@ -72,25 +72,35 @@ enum error_code kv_clean_expired(struct call *call, struct txn *t)
     return go_on(call, call->step == MAINT_STEP);
 }
 
-static enum error_code can_read(struct view *view)
+/* Whether the database answers: a connection to it, its state, its format. */
+static enum error_code can_read(struct store *store)
 {
     int64_t version;
-    struct db_query *q = db_start_n(view->db, SQL_STATE_LOAD, NULL, 0);
+    struct db *db;
+    enum error_code rc = store_reader(store, &db);
+
+    if (rc)
+        return rc;
+    struct db_query *q = db_start_n(db, SQL_STATE_LOAD, NULL, 0);
     bool there = db_step(q);
-    enum error_code rc = db_end(q);
+    rc = db_end(q);
     if (!rc && !there)
         rc = ERR_CORRUPT;
-    return rc ? rc : db_user_version(view->db, &version);
+    if (!rc)
+        rc = db_user_version(db, &version);
+    store_reader_done(store, db, rc != ERR_OK);
+    return rc;
 }
 
-enum error_code health_read(struct call *call, struct view *view)
+enum error_code health(struct call *call)
 {
-    enum error_code rc = can_read(view);
     double up = (double)(clock_mono() - call->kvs->started) / 1000.0;
 
+    call->unhealthy = can_read(call->store) != ERR_OK;
+    call_begin(call);
     json_out_object(&call->json);
     json_out_name(&call->json, "ok");
-    json_out_bool(&call->json, rc == ERR_OK);
+    json_out_bool(&call->json, !call->unhealthy);
     json_out_name(&call->json, "uptime");
     json_out_double(&call->json, up);
     json_out_name(&call->json, "version");
@@ -98,6 +108,6 @@ enum error_code health_read(struct call *call, struct view *view)
     json_out_name(&call->json, "mode");
     json_out_cstr(&call->json, call->kvs->mode == KVS_CGI ? "cgi" : "fastcgi");
     json_out_end(&call->json);
-    call->unhealthy = rc != ERR_OK;
+    call_answer(call, ERR_OK);
     return ERR_OK;
 }

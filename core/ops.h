@@ -73,7 +73,7 @@ enum error_code lock_release(struct call *call, struct txn *txn);
 /* op_admin.c: the whole store */
 enum error_code kv_reset(struct call *call, struct txn *txn);
 enum error_code kv_clean_expired(struct call *call, struct txn *txn);
-enum error_code health_read(struct call *call, struct view *view);
+enum error_code health(struct call *call);
 
 /* op_queue.c: messages coming and going */
 enum error_code queue_enqueue_parse(struct call *call);
