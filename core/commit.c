@@ -234,7 +234,7 @@ static void checkpoint_if_due(struct commit *c, struct commit_stats *stats)
     if (!c->writer || db_wal_bytes(c->writer) < c->options.wal_limit)
         return;
     int64_t start = clock_mono_us();
-    db_checkpoint(c->writer, false, &left);
+    db_checkpoint(c->writer, c->options.wal_cut, &left);
     stats->checkpoints++;
     stats->checkpoint_us += clock_mono_us() - start;
 }

@@ -40,6 +40,8 @@ struct commit_options {
     /* Called by the leader after each commit that wrote something, before the jobs' done. */
     void (*on_commit)(void *context);
     void *context;
+    /* A checkpoint also cuts the log to nothing, for programs that would have to read all of it when they open it. */
+    bool wal_cut;
 };
 
 /* What the leader has measured since the start, for the metrics; read with commit_stats. */

@@ -33,6 +33,7 @@ static enum error_code open_stores(struct kvs *kvs, struct error *err)
         .relaxed = c->durability == DURABILITY_RELAXED,
         .busy_timeout = c->busy_timeout,
         .wal_limit = kvs->mode == KVS_CGI ? WAL_LIMIT_CGI : WAL_LIMIT_FCGI,
+        .wal_cut = kvs->mode == KVS_CGI,
         .idle_readers = IDLE_READERS,
         .on_commit = service_on_commit,
         .context = kvs,

@@ -92,7 +92,8 @@ static enum error_code open_files(struct store *s, const struct store_options *o
     }
     if (!rc)
         rc = prepare(db, lock, o->busy_timeout, err);
-    struct commit_options options = {s->path, flags, o->busy_timeout, o->wal_limit, o->on_commit, o->context};
+    struct commit_options options = {s->path, flags, o->busy_timeout, o->wal_limit, o->on_commit, o->context,
+                                     o->wal_cut};
     if (!rc)
         rc = commit_new(&s->commit, &options, lock, db);
     if (rc) {
