@@ -82,7 +82,7 @@ describe('one database behind FastCGI and CGI at once', () => {
 
   it('a write on one side is seen by the next read on the other', async () => {
     const [one, two] = [new Session(fastcgi), new Session(cgi)];
-    for (let i = 0; i < 10; i += 1) {
+    for (let i = 1; i <= 10; i += 1) {
       await one.set(['turn'], i);
       assert.equal((await two.get(['turn'])).value, i);
       await two.set(['turn'], -i);

@@ -1,6 +1,7 @@
 // What depends on settings: maintenance by kvs.fcgi itself and by kvs-maint, the window of dedupeId, limits, CORS.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import fs from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 
@@ -10,11 +11,11 @@ import { Session } from './lib/session.mjs';
 const exec = promisify(execFile);
 
 // Registers tests over one deployment with settings of its own.
-function withSettings(title, settings, tests) {
+function withSettings(title, settings, tests, name = 'lighttpd-fastcgi') {
   describe(title, () => {
     let deployment = null;
     before(async () => {
-      deployment = await startDeployment('lighttpd-fastcgi', { settings });
+      deployment = await startDeployment(name, { settings });
     });
     tests((name, run) => it(name, () => run(new Session(deployment))));
     it('stops without an unexpected line in any log', async () => assert.deepEqual(await deployment.stop(), []));
@@ -135,3 +136,20 @@ withSettings('allow_origin', { allow_origin: 'https://app.example' }, (test) => 
     assert.notEqual(answer.headers['access-control-allow-origin'], '*');
   });
 });
+
+withSettings(
+  'the log over CGI alone',
+  {},
+  (test) => {
+    test('stays short, though no process lives on to empty it', async (s) => {
+      const value = 'x'.repeat(200_000);
+      const sizes = [];
+      for (let i = 0; i < 40; i += 1) {
+        await s.set(s.key(i % 4), value);
+        sizes.push(fs.statSync(`${s.deployment.dbPath}-wal`).size);
+      }
+      assert.ok(Math.max(...sizes) < 3 * 1024 * 1024, `${Math.max(...sizes)} bytes`);
+    });
+  },
+  'lighttpd-cgi',
+);

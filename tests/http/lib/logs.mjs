@@ -17,7 +17,6 @@ const ORDINARY = [
   /\(server\.c\.\d+\) graceful shutdown started/,
   /\(gw_backend\.c\.\d+\) (gw - found a host|got proc|child exited with status 0|spawning a new fcgi|fcgi-server re-enabled)/,
   // Apache
-  /^AH00558: /, // no ServerName
   /\[(core|mpm_[a-z]+|cgid?|fcgid):(notice|info|debug)\]/,
   /\[fcgid:(warn|info)\].*(mod_fcgid: process|mod_fcgid: server|graceful kill|AH)/,
   // nginx

@@ -50,6 +50,17 @@ export const DEPLOYMENTS = {
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+// Whether promise is settled within ms.
+async function within(ms, promise) {
+  let timer;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, ms, false);
+  });
+  const settled = await Promise.race([promise.then(() => true), late]);
+  clearTimeout(timer);
+  return settled;
+}
+
 // The user that everything runs as.
 function runAs() {
   if (process.getuid() !== 0) return { name: os.userInfo().username };
@@ -267,13 +278,18 @@ export class Deployment {
     for (const pid of processesBelow(this.dir)) tryKill(pid, 'SIGKILL');
   }
 
+  // A wrapping command is not asked: strace keeps such signals for itself, and ends with the program it runs.
+  terminate(child) {
+    const wrapped = child.spawnfile === this.wrap[0];
+    for (const pid of wrapped ? processesBelow(this.dir) : [child.pid]) tryKill(pid, 'SIGTERM');
+  }
+
   // Ends the processes, the web server first; answers what was wrong with that.
   async end() {
     const problems = [];
     for (const child of this.children.reverse()) {
-      if (child.exitCode === null && child.signalCode === null) tryKill(child.pid, 'SIGTERM');
-      const late = await Promise.race([child.gone.then(() => false), sleep(STOP_MS).then(() => true)]);
-      if (late) problems.push(`${child.spawnfile} still runs ${STOP_MS} ms after SIGTERM`);
+      if (child.exitCode === null && child.signalCode === null) this.terminate(child);
+      if (!(await within(STOP_MS, child.gone))) problems.push(`${child.spawnfile} still runs ${STOP_MS} ms after SIGTERM`);
     }
     const deadline = Date.now() + STOP_MS;
     while (processesBelow(this.dir).length > 0 && Date.now() < deadline) await sleep(20);
