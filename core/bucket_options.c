@@ -254,7 +254,7 @@ static void limits(struct json_out *out, const struct bucket_options *o, int64_t
     json_out_end(out);
 }
 
-static void options_to_json(struct json_out *out, const struct bucket_options *o)
+void bucket_options_to_json(struct json_out *out, const struct bucket_options *o)
 {
     json_out_name(out, "history");
     json_out_int(out, o->history);
@@ -297,7 +297,7 @@ void bucket_status(struct json_out *out, const struct bucket *b, int64_t max_val
     json_out_object(out);
     json_out_name(out, "name");
     json_out_cstr(out, b->name);
-    options_to_json(out, &b->options);
+    bucket_options_to_json(out, &b->options);
     json_out_name(out, "values");
     json_out_int(out, b->held);
     json_out_name(out, "keys");

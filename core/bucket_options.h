@@ -38,6 +38,9 @@ const char *bucket_options_differ(const struct bucket_options *a, const struct b
 /* What options make no sense together; ERR_BAD_REQUEST. */
 enum error_code bucket_options_judge(const struct bucket_options *o, struct error *err);
 
+/* The options as members of the open object. */
+void bucket_options_to_json(struct json_out *out, const struct bucket_options *o);
+
 /* The status object: name, options, counters. */
 void bucket_status(struct json_out *out, const struct bucket *b, int64_t max_value);
 

@@ -213,7 +213,7 @@ static enum error_code judge_bucket(struct check *c, const struct bucket *b)
     if (doomed)
         check_found(c, CHECK_DOOMED, "bucket %s: its entries are marked for removal", b->name);
     judge_options(c, b);
-    return b->id && b->options.storage == BUCKET_FILE ? judge_counters(c, b) : ERR_OK;
+    return b->id ? judge_counters(c, b) : ERR_OK;
 }
 
 static enum error_code bucket_page(struct check *c, bool *more)

@@ -24,7 +24,8 @@
       "this key cannot be served; restore a backup, or dump (which leaves it out) and load into a new database")       \
     X(CHECK_HISTORY, "history",                                                                                        \
       "an older value is not to be trusted; purge the key's history, or dump (which leaves it out) and load")          \
-    X(CHECK_KEPT, "kept", "repeat /bucket/update with the bucket's history option, which trims it")                    \
+    X(CHECK_KEPT, "kept",                                                                                              \
+      "repeat /bucket/update with the bucket's history option, unless it is being lowered just now")                   \
     X(CHECK_MESSAGE, "message",                                                                                        \
       "this message cannot be delivered; restore a backup, or dump (which leaves it out) and load into a new "         \
       "database")                                                                                                      \

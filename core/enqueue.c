@@ -25,8 +25,7 @@ enum error_code enqueue_parse_payload(struct call *call, const struct fields *f,
     return fields_value(f, "payload", (size_t)call->kvs->config->max_value, &m->payload);
 }
 
-/* An array of durations, kept as comma-separated text. */
-static enum error_code parse_backoff(const struct fields *f, struct message *m)
+enum error_code enqueue_parse_backoff(const struct fields *f, struct message *m)
 {
     size_t node, count, len;
     enum error_code rc = fields_array(f, "backoff", MESSAGE_BACKOFF_MAX, &node, &count);
@@ -62,7 +61,7 @@ enum error_code enqueue_parse_options(const struct fields *f, struct message *m)
         rc = fields_int(f, "priority", -MESSAGE_PRIORITY_MAX, MESSAGE_PRIORITY_MAX, &m->priority);
     if (!rc)
         rc = fields_str(f, "dedupeId", 1, MESSAGE_DEDUPE_MAX, &m->dedupe, &m->dedupe_len);
-    return rc ? rc : parse_backoff(f, m);
+    return rc ? rc : enqueue_parse_backoff(f, m);
 }
 
 enum error_code enqueue_parse_lease(const struct fields *f, int64_t *lease)

@@ -327,6 +327,25 @@ enum error_code entry_drop_markers(struct txn *t, struct bucket *b, int64_t unti
     return rc;
 }
 
+enum error_code entry_load(struct txn *t, struct bucket *b, const struct entry *e, bool history)
+{
+    struct entry row = *e, there = {.revision = 0};
+    enum error_code rc = history ? ERR_OK : entry_find(t->db, b->id, &e->key, &there, &t->arena);
+
+    if (rc || there.revision)
+        return rc;
+    if (b->options.compression)
+        rc = value_compress(&row.value, &t->arena);
+    if (!rc)
+        rc = write_row(t, history ? SQL_HISTORY_PUT : SQL_ENTRY_PUT, b, &row);
+    b->held++;
+    b->bytes += weight(&row);
+    b->keys += !history && row.op == ENTRY_PUT;
+    b->dirty = true;
+    t->touched = true;
+    return rc;
+}
+
 static const char *const op_names[] = {[ENTRY_DEL] = "DEL", [ENTRY_PURGE] = "PURGE", [ENTRY_EXPIRE] = "EXPIRE"};
 
 enum error_code entry_to_json(struct json_out *out, struct entry *e, bool meta_only, struct arena *arena)

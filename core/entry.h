@@ -86,6 +86,12 @@ enum error_code entry_drop_markers(struct txn *t, struct bucket *b, int64_t unti
 enum error_code entry_trim(struct txn *t, struct bucket *b, const struct key *key);
 
 /*
+ * Writes a row as it was in another database, whatever the rules above say; loaded from a dump.  Where the key has an entry
+ * already, that one is newer and stays.
+ */
+enum error_code entry_load(struct txn *t, struct bucket *b, const struct entry *e, bool history);
+
+/*
  * The entry as a JSON object: key, value (unless meta_only: then "length"), version, revision, created, expiresAt,
  * operation.  Expands the value into the arena where needed.
  */

@@ -1,7 +1,9 @@
 #include "hostfs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,22 +94,58 @@ static enum error_code check_file(const char *path, struct error *err)
     return ERR_OK;
 }
 
-enum error_code hostfs_check(const char *path, struct error *err)
+/* False where the path is too long. */
+static bool directory_of(const char *path, char dir[PATH_MAX])
 {
-    char dir[PATH_MAX];
     const char *slash = strrchr(path, '/');
     size_t n = slash ? (size_t)(slash - path) : 1;
 
-    if (strlen(path) + 16 >= sizeof dir)
-        return error_set(err, ERR_INTERNAL, NULL, "the database's path is too long");
+    if (strlen(path) + 16 >= PATH_MAX)
+        return false;
     memcpy(dir, slash ? path : ".", n);
     dir[n] = '\0';
     if (!dir[0])
         memcpy(dir, "/", 2);
+    return true;
+}
+
+enum error_code hostfs_check(const char *path, struct error *err)
+{
+    char dir[PATH_MAX];
+
+    if (!directory_of(path, dir))
+        return error_set(err, ERR_INTERNAL, NULL, "the database's path is too long");
     enum error_code rc = check_directory(dir, err);
     if (!rc)
         rc = check_kind(dir, err);
     if (!rc)
         rc = check_root(dir, err);
     return rc ? rc : check_file(path, err);
+}
+
+static int take_owner(int fd, const char *path, const char *like)
+{
+    char dir[PATH_MAX];
+    struct stat st;
+
+    if (geteuid() != 0)
+        return 0;
+    if (!like && directory_of(path, dir))
+        like = dir;
+    if (!like || stat(like, &st))
+        return -1;
+    return fchown(fd, st.st_uid, st.st_gid);
+}
+
+enum error_code hostfs_create(const char *path, const char *like, struct error *err)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660);
+
+    if (fd < 0 && errno == EEXIST)
+        return ERR_OK;
+    bool made = fd >= 0 && take_owner(fd, path, like) == 0 && fchmod(fd, 0660) == 0;
+    int why = errno;
+    if (fd >= 0)
+        close(fd);
+    return made ? ERR_OK : error_set(err, ERR_INTERNAL, NULL, "cannot create %s: %s", path, strerror(why));
 }

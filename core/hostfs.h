@@ -13,4 +13,11 @@
  */
 enum error_code hostfs_check(const char *path, struct error *err);
 
+/*
+ * Makes an empty file of the database's, mode 0660 whatever the umask; where there is one it stays.  What root makes (a
+ * maintenance job, say) gets the owner of the file `like`, or of its directory where that is NULL, lest the others be shut
+ * out.
+ */
+enum error_code hostfs_create(const char *path, const char *like, struct error *err);
+
 #endif

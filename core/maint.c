@@ -183,6 +183,13 @@ static enum error_code dedupe_step(struct step *s, struct txn *t)
     return rc;
 }
 
+/* Locks whose time is over are free already; the fences of the store go on. */
+static enum error_code lock_step(struct step *s, struct txn *t)
+{
+    s->over = true;
+    return db_run_count(t->db, &s->count, SQL_LOCK_DROP_OLD, DB_INT(t->now));
+}
+
 /* Runs one kind of step to its end; *total is added to. */
 static enum error_code run_steps(struct store *store, enum error_code (*run)(struct step *, struct txn *),
                                  int64_t *total)
@@ -217,7 +224,7 @@ enum error_code maint_checkpoint(struct store *store, bool truncate)
 
 static enum error_code run_store(struct store *store, struct maint_report *r)
 {
-    int64_t dedupe = 0;
+    int64_t dedupe = 0, locks = 0;
     enum error_code rc = run_steps(store, expire_step, &r->expired);
     if (!rc)
         rc = run_steps(store, lapse_step, &r->lapsed);
@@ -227,6 +234,8 @@ static enum error_code run_store(struct store *store, struct maint_report *r)
         rc = run_steps(store, doomed_step, &r->rows);
     if (!rc)
         rc = run_steps(store, dedupe_step, &dedupe);
+    if (!rc)
+        rc = run_steps(store, lock_step, &locks);
     return rc ? rc : maint_checkpoint(store, false);
 }
 

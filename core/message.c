@@ -161,6 +161,22 @@ enum error_code message_enqueue(struct txn *t, struct message *m, bool *duplicat
     return rc;
 }
 
+enum error_code message_load(struct txn *t, const struct message *m, bool *duplicate)
+{
+    int64_t holder = 0;
+    enum error_code rc = m->dedupe ? dedupe_holder(t, m, &holder) : ERR_OK;
+
+    *duplicate = holder != 0;
+    if (rc || holder)
+        return rc;
+    t->touched = true;
+    rc = insert(t, m);
+    if (!rc && m->dedupe)
+        rc = db_run(t->db, SQL_DEDUPE_PUT, DB_TEXT(m->topic, m->topic_len), DB_BLOB(m->dedupe, m->dedupe_len),
+                    DB_INT(m->id));
+    return rc;
+}
+
 bool message_lease_holds(const struct message *m, int64_t lease)
 {
     if (!m->id || m->state == MESSAGE_DEAD)

@@ -43,6 +43,12 @@ enum { MESSAGE_BACKOFF_MAX = 100, MESSAGE_DEDUPE_MAX = 256, MESSAGE_PRIORITY_MAX
 /* Stores a new message (id, enqueued are set here).  With a dedupe id that is held already, *duplicate and its id. */
 enum error_code message_enqueue(struct txn *t, struct message *m, bool *duplicate);
 
+/*
+ * Stores a message as it was in another database, id and all; loaded from a dump.  One whose dedupe id is held here is a
+ * duplicate, and left out.
+ */
+enum error_code message_load(struct txn *t, const struct message *m, bool *duplicate);
+
 /* id 0 in m where there is none.  Strings are in the transaction's arena; the payload is not read. */
 enum error_code message_find(struct txn *t, int64_t id, struct message *m);
 

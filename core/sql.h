@@ -158,6 +158,12 @@
     X(SQL_CHECK_DEDUPE,                                                                                                \
       "SELECT d.topic,d.name,d.message,d.until,m.id,m.topic=d.topic AND m.dedupe=d.name FROM dedupe d "                \
       "LEFT JOIN message m ON m.id=d.message WHERE (d.topic,d.name)>(?,?) ORDER BY d.topic,d.name LIMIT ?")            \
+    X(SQL_DUMP_ENTRIES, "SELECT " SQL_ENTRY " FROM entry WHERE bucket=? ORDER BY key")                                 \
+    X(SQL_DUMP_HISTORY, "SELECT " SQL_ENTRY " FROM history WHERE bucket=? ORDER BY key,revision")                      \
+    X(SQL_DUMP_MESSAGES,                                                                                               \
+      "SELECT " SQL_MESSAGE ",p.data,p.sum FROM message m JOIN payload p ON p.id=m.id ORDER BY m.id")                  \
+    X(SQL_DUMP_DEDUPE, "SELECT topic,name,message,until FROM dedupe WHERE until>0 ORDER BY topic,name")                \
+    X(SQL_DUMP_LOCKS, "SELECT name,token,owner,fence,expires FROM lock ORDER BY name")                                 \
     X(SQL_CHECK_DOOMED, "SELECT d.id,b.name FROM doomed d LEFT JOIN bucket b ON b.id=d.id WHERE d.id>? LIMIT ?")       \
     X(SQL_CHECK_LOCKS, "SELECT name,token,owner,fence,expires FROM lock WHERE name>? ORDER BY name LIMIT ?")
 

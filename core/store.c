@@ -1,7 +1,5 @@
 #include "store.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,26 +31,11 @@ static enum error_code open_lock(const char *path, struct writelock **lock, stru
         return error_set(err, ERR_NO_MEMORY, NULL, "out of memory");
     memcpy(name, path, len);
     memcpy(name + len, ".lock", sizeof ".lock");
-    enum error_code rc = writelock_open(lock, name, err);
+    enum error_code rc = hostfs_create(name, path, err);
+    if (!rc)
+        rc = writelock_open(lock, name, err);
     mem_free(name);
     return rc;
-}
-
-/* The engine creates its side files with the mode of the database file, so that is made first, with ours. */
-static enum error_code touch(const char *path, struct error *err)
-{
-    mode_t mask = umask(0007);
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660);
-    int why = errno;
-
-    umask(mask);
-    if (fd >= 0) {
-        close(fd);
-        return ERR_OK;
-    }
-    if (why == EEXIST)
-        return ERR_OK;
-    return error_set(err, ERR_INTERNAL, NULL, "cannot create the database %s: %s", path, strerror(why));
 }
 
 static enum error_code prepare(struct db *db, struct writelock *lock, int64_t timeout, struct error *err)
@@ -76,8 +59,9 @@ static enum error_code open_files(struct store *s, const struct store_options *o
     bool fresh = stat(s->path, &st) != 0 || st.st_size == 0;
 
     enum error_code rc = hostfs_check(s->path, err);
+    /* The engine creates its side files with mode and owner of the database file, so that is made first, with ours. */
     if (!rc && fresh)
-        rc = touch(s->path, err);
+        rc = hostfs_create(s->path, NULL, err);
     if (!rc)
         rc = open_lock(s->path, &lock, err);
     if (!rc && fresh) {
