@@ -43,6 +43,7 @@ void feed_join(struct feed *f, struct watcher *w)
 {
     w->next = f->watchers;
     f->watchers = w;
+    f->unread = true; /* it has read nothing yet, though the others may have read all */
 }
 
 void feed_stop(struct feed *f, const char *reason)
