@@ -108,6 +108,6 @@ const encoder = new TextEncoder();
 /** The bytes of a value: bytes as they are, JSON as its UTF-8 text. @internal */
 export function valueBytes(entry: WireEntry): Uint8Array {
   if (entry.valueBase64 !== undefined) return fromBase64(entry.valueBase64);
-  if (entry.value === undefined) return new Uint8Array(0);
+  if (entry.operation || entry.value === undefined) return new Uint8Array(0);
   return encoder.encode(entry.value instanceof JsonText ? entry.value.text : JSON.stringify(entry.value));
 }

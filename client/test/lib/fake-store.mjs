@@ -39,7 +39,7 @@ export class FakeBucket {
       const older = this.entries.filter((entry) => same(entry.key, change.key));
       const gone = new Set(older.slice(0, Math.max(0, older.length - keep)));
       this.entries = this.entries.filter((entry) => !gone.has(entry));
-      this.entries.push({ ...change, version, revision: this.revision, created: Date.now() });
+      this.entries.push({ ...(change.operation && { value: null }), ...change, version, revision: this.revision, created: Date.now() });
     }
     for (const wake of this.waiters) wake();
     return this.revision;
