@@ -66,6 +66,7 @@ describe('durability, seen by strace', () => {
   it('the log is synced after each write arrives and before its answer leaves', { skip }, async (t) => {
     const trace = fs.mkdtempSync(`${process.env.TMPDIR ?? '/tmp'}/kvs-trace-`);
     fs.chmodSync(trace, 0o777);
+    t.after(() => fs.rmSync(trace, { recursive: true }));
     const file = `${trace}/calls`;
     const wrap = ['strace', '-f', '-y', '-s', '2000', '-e', `trace=${CALLS}`, '-e', 'signal=none', '-o', file];
     const deployment = await startDeployment('nginx-fastcgi', { wrap });
@@ -79,7 +80,6 @@ describe('durability, seen by strace', () => {
       assert.deepEqual(await deployment.stop(), []);
     }
     const calls = readTrace(fs.readFileSync(file, 'utf8'));
-    fs.rmSync(trace, { recursive: true });
     const syncs = calls.filter((call) => /^f(data)?sync$/.test(call.name) && call.file.endsWith('-wal'));
     const writes = spans(calls);
     assert.equal(writes.size, CLIENTS * WRITES, 'every write was found in the trace');

@@ -99,6 +99,18 @@ export function processesBelow(dir) {
   return found;
 }
 
+function connects(socket) {
+  return new Promise((resolve) => {
+    const connection = net.connect(socket, () => {
+      connection.destroy();
+      resolve(true);
+    });
+    connection.on('error', () => resolve(false));
+  });
+}
+
+const running = (child) => child.exitCode === null && child.signalCode === null && child.failed === undefined;
+
 const living = new Set();
 process.on('exit', () => {
   for (const deployment of living) deployment.killAll();
@@ -202,9 +214,13 @@ export class Deployment {
     return child;
   }
 
-  startFcgi() {
-    const command = [...this.wrap, this.file('bin/kvs.fcgi'), '--listen', this.file('kvs.sock')];
-    return this.run('kvs', command[0], command.slice(1));
+  // kvs.fcgi beside the server, which would complain if it came first.
+  async startFcgi() {
+    const socket = this.file('kvs.sock');
+    const command = [...this.wrap, this.file('bin/kvs.fcgi'), '--listen', socket];
+    const child = this.run('kvs', command[0], command.slice(1));
+    const deadline = Date.now() + START_MS;
+    while (!(await connects(socket)) && running(child) && Date.now() < deadline) await sleep(20);
   }
 
   startServer() {
@@ -230,7 +246,7 @@ export class Deployment {
       this.port = await freePort();
       this.writeServerConf();
       this.own();
-      if (this.kind.listen) this.startFcgi();
+      if (this.kind.listen) await this.startFcgi();
       this.startServer();
       this.client?.close();
       this.client = new Client(`http://127.0.0.1:${this.port}${this.mount}`, { token: this.token });
@@ -248,7 +264,7 @@ export class Deployment {
     const deadline = Date.now() + START_MS;
     let last = 'no answer';
     while (Date.now() < deadline) {
-      const dead = this.children.find((child) => child.exitCode !== null || child.signalCode !== null || child.failed);
+      const dead = this.children.find((child) => !running(child));
       if (dead) return dead.failed?.message ?? `${dead.spawnfile} exited with ${dead.exitCode ?? dead.signalCode}`;
       try {
         const answer = await this.client.request({ method: 'GET', path: '/health' });
@@ -274,7 +290,7 @@ export class Deployment {
   }
 
   killAll() {
-    for (const child of this.children) if (child.exitCode === null && child.pid) tryKill(child.pid, 'SIGKILL');
+    for (const child of this.children) if (running(child) && child.pid) tryKill(child.pid, 'SIGKILL');
     for (const pid of processesBelow(this.dir)) tryKill(pid, 'SIGKILL');
   }
 
@@ -288,7 +304,7 @@ export class Deployment {
   async end() {
     const problems = [];
     for (const child of this.children.reverse()) {
-      if (child.exitCode === null && child.signalCode === null) this.terminate(child);
+      if (running(child)) this.terminate(child);
       if (!(await within(STOP_MS, child.gone))) problems.push(`${child.spawnfile} still runs ${STOP_MS} ms after SIGTERM`);
     }
     const deadline = Date.now() + STOP_MS;
