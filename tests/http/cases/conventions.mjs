@@ -257,6 +257,35 @@ function bodyCases(test) {
   });
 }
 
+function integerCases(test) {
+  test('an integer field may be written in any form', async (s) => {
+    const key = JSON.stringify(s.key('a'));
+    const before = Date.now();
+    await s.ok('/kv/set', `{"key":${key},"value":1,"ttl":6e5}`);
+    const { expiresAt, revision } = await s.get(s.key('a'));
+    assert.ok(expiresAt >= before + 600_000 && expiresAt <= Date.now() + 600_000);
+    for (const form of [`${revision}.0`, `${revision}e0`, `${revision}0E-1`, `${revision}00.00e-02`]) {
+      assert.equal((await s.ok('/kv/get', `{"key":${key},"revision":${form}}`)).entry.revision, revision, form);
+      const body = `{"checks":[{"key":${key},"revision":${form}}]}`;
+      assert.equal((await s.ok('/kv/atomic', body)).ok, true, form);
+    }
+    await s.ok('/kv/update', `{"key":${key},"value":2,"version":0.1e1}`);
+    const topic = s.topic();
+    await s.ok('/queue/enqueue', `{"topic":"${topic}","payload":1,"maxAttempts":2.0,"priority":-1e0,"delay":0.0}`);
+    const { messages } = await s.ok('/queue/dequeue', `{"topic":"${topic}","limit":1E0,"leaseMs":3.0e4}`);
+    assert.equal(messages[0].maxAttempts, 2);
+  });
+
+  test('a fraction, however small, is no integer', async (s) => {
+    const key = JSON.stringify(s.key('a'));
+    await s.unchanged(async () => {
+      for (const form of ['1.5', '1000.0000000000000000000000000001', '1e-1', '15e-1', '0.1e0']) {
+        await s.fails('/kv/set', `{"key":${key},"value":1,"ttl":${form}}`, 400, 'bad_request', 'ttl');
+      }
+    });
+  });
+}
+
 function limitCases(test) {
   const LIMIT = 16 * 1024 * 1024;
 
@@ -287,5 +316,6 @@ export function cases(test) {
   methodCases(test);
   tokenCases(test);
   bodyCases(test);
+  integerCases(test);
   limitCases(test);
 }

@@ -357,9 +357,12 @@ function touchCases(test) {
     assert.equal((await s.ok('/kv/purge', { key, revision })).purged, 1);
   });
 
-  test('purge needs a key', async (s) => {
+  test('purge needs a key or a prefix, and takes no more than one of them', async (s) => {
     await s.set(s.key('a'), 1);
-    await s.unchanged(() => s.fails('/kv/purge', {}, 400, 'bad_request'));
+    await s.unchanged(async () => {
+      await s.fails('/kv/purge', {}, 400, 'bad_request');
+      await s.fails('/kv/purge', { key: s.key('a'), prefix: [s.space] }, 400, 'bad_request');
+    });
   });
 }
 

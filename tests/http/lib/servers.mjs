@@ -219,8 +219,19 @@ export class Deployment {
     const socket = this.file('kvs.sock');
     const command = [...this.wrap, this.file('bin/kvs.fcgi'), '--listen', socket];
     const child = this.run('kvs', command[0], command.slice(1));
+    this.fcgi = child;
     const deadline = Date.now() + START_MS;
     while (!(await connects(socket)) && running(child) && Date.now() < deadline) await sleep(20);
+  }
+
+  // Asks the kvs.fcgi of startFcgi to stop; answers how it ended and after how many ms.
+  async stopFcgi(signal) {
+    const child = this.fcgi;
+    const started = performance.now();
+    tryKill(child.pid, signal);
+    await within(STOP_MS, child.gone);
+    this.children = this.children.filter((other) => other !== child);
+    return { code: child.exitCode, signal: child.signalCode, ms: performance.now() - started };
   }
 
   startServer() {
