@@ -78,7 +78,7 @@ export function cases(test) {
   test('an expired entry is told to watchers as gone', async (t) => {
     const kv = await t.bucket();
     const watch = await kv.watch();
-    await kv.put('a', 'x', { ttl: 1000 });
+    await kv.put('a', 'x', { ttl: 2500 });
     const { value: put } = await watch.next();
     t.equal([put.operation, put.expiresAt instanceof Date], ['PUT', true]);
     await t.until(async () => (await kv.get('a'))?.operation !== 'PUT');
