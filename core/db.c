@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sqlite3.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,6 +31,7 @@ struct db {
     sqlite3 *handle;
     struct db_query queries[SQL_COUNT];
     int64_t wal_bytes;
+    _Alignas(max_align_t) unsigned char note[DB_NOTE];
 };
 
 static const char *const sql_text[SQL_COUNT] = {
@@ -331,6 +333,18 @@ static enum error_code one_int(struct db *db, enum sql_id id, int64_t *n)
 enum error_code db_data_version(struct db *db, int64_t *version)
 {
     return one_int(db, SQL_DATA_VERSION, version);
+}
+
+uint32_t db_state(struct db *db)
+{
+    unsigned state = 0;
+    sqlite3_file_control(db->handle, NULL, SQLITE_FCNTL_DATA_VERSION, &state);
+    return state;
+}
+
+void *db_note(struct db *db)
+{
+    return db->note;
 }
 
 enum error_code db_user_version(struct db *db, int64_t *version)

@@ -91,6 +91,16 @@ int64_t db_total_changes(struct db *db);
 /* Changes whenever another connection committed. */
 enum error_code db_data_version(struct db *db, int64_t *version);
 
+/*
+ * A number for the state of the database that the connection saw last, for comparison with an earlier one: equal, and
+ * nobody has committed in between.  Costs no look at the file; a statement moves on to a new state at its first db_step.
+ */
+uint32_t db_state(struct db *db);
+
+/* DB_NOTE bytes, zero at first, that stay with the connection for whoever uses it next (peek.c). */
+enum { DB_NOTE = 128 };
+void *db_note(struct db *db);
+
 enum error_code db_user_version(struct db *db, int64_t *version);
 enum error_code db_set_user_version(struct db *db, int64_t version);
 

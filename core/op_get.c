@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "entry.h"
 #include "ops.h"
+#include "peek.h"
 
 enum { KEYS_MAX = 1000, ANSWER_MAX = 16 << 20 };
 
@@ -62,26 +63,65 @@ static enum error_code no_bucket(struct call *call)
                      call->bucket);
 }
 
-/* The bucket and the entry in one statement: this is the hottest path of all. */
+/*
+ * Starts the look-up of a key, with *peek as it is in the very state of the database that the statement reads.  First as
+ * if nobody had written since the connection's last read; *found is the answer of the first db_step.
+ */
+static struct db_query *find_newest(struct call *call, struct db *db, const struct key *key, struct peek *peek,
+                                    bool *found, enum error_code *rc)
+{
+    const struct db_value data = DB_BLOB(key->data, key->len);
+    const int64_t id = peek->id;
+    struct db_query *q;
+
+    if (id) {
+        q = db_start(db, SQL_ENTRY_FIND, DB_INT(id), data);
+        *found = db_step(q);
+        if (peek_holds(db))
+            return q;
+        /* The row keeps its snapshot open, so the bucket can be read from the same one. */
+        *rc = *found ? peek_look(db, call->bucket, peek) : ERR_OK;
+        if (*found && !*rc && peek->id == id)
+            return q;
+        enum error_code end = db_end(q);
+        *rc = *rc ? *rc : end;
+    }
+    if (!*rc)
+        *rc = db_read_begin(db);
+    if (!*rc)
+        *rc = peek_look(db, call->bucket, peek);
+    if (!*rc && !peek->id)
+        *rc = no_bucket(call);
+    if (*rc)
+        return NULL;
+    q = db_start(db, SQL_ENTRY_FIND, DB_INT(peek->id), data);
+    *found = db_step(q);
+    return q;
+}
+
+/* The hottest path of all. */
 static enum error_code get_newest(struct call *call, struct view *view, const struct get_args *a)
 {
-    struct db_query *q =
-        db_start(view->db, SQL_GET, DB_TEXT(call->bucket, strlen(call->bucket)), DB_BLOB(a->key.data, a->key.len));
+    struct peek peek;
     struct entry e = {.revision = 0};
-    enum error_code rc = ERR_OK;
+    enum error_code rc = ERR_OK, end;
+    bool found;
 
-    if (!db_step(q) || db_is_null(q, 10)) {
-        enum error_code end = db_end(q);
-        return end ? end : no_bucket(call);
+    if (!peek_remembered(view->db, call->bucket, &peek))
+        peek.id = 0;
+    struct db_query *q = find_newest(call, view->db, &a->key, &peek, &found, &rc);
+    if (q) {
+        if (peek.time > view->now)
+            view->now = peek.time;
+        if (found)
+            rc = entry_read(q, 0, peek.id, &e);
+        if (!rc)
+            rc = answer_entry(call, &e, is_shown(&e, view->now, a->markers));
+        end = db_end(q);
+        rc = rc ? rc : end;
     }
-    if (db_int(q, 11) > view->now)
-        view->now = db_int(q, 11);
-    if (!db_is_null(q, 0))
-        rc = entry_read(q, 0, db_int(q, 10), &e);
-    if (!rc)
-        rc = answer_entry(call, &e, is_shown(&e, view->now, a->markers));
-    enum error_code end = db_end(q);
-    return rc ? rc : end;
+    db_read_end(view->db);
+    return rc;
 }
 
 /* A marker is an entry too: whoever names its revision gets it. */

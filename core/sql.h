@@ -33,6 +33,7 @@
     X(SQL_BUCKET_INSERT_DEFAULT, "INSERT INTO bucket VALUES(?1,1,0,0,?2,0,0,0,1,0,-1,-1,-1,'','{}',0,0,1800000,NULL)") \
     X(SQL_BUCKET_FIND, "SELECT " SQL_BUCKET ",(SELECT time FROM state) FROM bucket WHERE name=?")                      \
     X(SQL_BUCKET_LIST, "SELECT " SQL_BUCKET ",0 FROM bucket WHERE id IS NOT NULL AND name>? ORDER BY name")            \
+    X(SQL_BUCKET_PEEK, "SELECT id,(SELECT time FROM state) FROM bucket WHERE name=?")                                  \
     X(SQL_BUCKET_REVISION, "SELECT revision,id FROM bucket WHERE name=?")                                              \
     X(SQL_BUCKET_SAVE,                                                                                                 \
       "UPDATE bucket SET id=?2,revision=?3,compacted=?4,created=?5,keys=?6,held=?7,bytes=?8 WHERE name=?1")            \
@@ -49,9 +50,6 @@
       "DELETE FROM history WHERE bucket=?1 AND key IN (SELECT key FROM history WHERE bucket=?1 LIMIT ?2)")
 
 #define SQL_KV_TABLE(X)                                                                                                \
-    X(SQL_GET,                                                                                                         \
-      "SELECT e.key,e.revision,e.version,e.created,e.expires,e.op,e.encoding,e.size,e.sum,e.value,b.id,b.storage,"     \
-      "(SELECT time FROM state) FROM bucket b LEFT JOIN entry e ON e.bucket=b.id AND e.key=?2 WHERE b.name=?1")        \
     X(SQL_ENTRY_FIND, "SELECT " SQL_ENTRY " FROM entry WHERE bucket=? AND key=?")                                      \
     X(SQL_ENTRY_PUT, "INSERT OR REPLACE INTO entry VALUES(?,?,?,?,?,?,?,?,?,?,?)")                                     \
     X(SQL_ENTRY_DROP, "DELETE FROM entry WHERE bucket=? AND key=?")                                                    \
