@@ -213,9 +213,12 @@ static enum error_code judge_place(struct load *l, const struct record *r)
 
 static bool bad_line(struct load *l, enum error_code rc)
 {
+    const char *why = l->err.message[0] ? l->err.message : error_text(rc), *field = l->err.field;
+    bool named = !field[0] || strstr(why, field);
+
     progress_clear(&l->progress);
-    log_line(LOG_ERROR, "line %lld: %s; nothing was loaded", (long long)l->number,
-             l->err.message[0] ? l->err.message : error_text(rc));
+    log_line(LOG_ERROR, "line %lld: %s%s%s; nothing was loaded", (long long)l->number, named ? "" : field,
+             named ? "" : ": ", why);
     return false;
 }
 

@@ -118,7 +118,7 @@ static void print_topic(cJSON *json, const char *name, const struct message_coun
         printf("topic %s: %lld ready, %lld delayed, %lld leased, %lld dead", name, (long long)c->ready,
                (long long)c->delayed, (long long)c->leased, (long long)c->dead);
         if (c->ready)
-            printf("; the oldest waits since %lld.%03lld s", (long long)(age / 1000), (long long)(age % 1000));
+            printf("; the oldest has waited %lld.%03lld s", (long long)(age / 1000), (long long)(age % 1000));
         putchar('\n');
         return;
     }

@@ -21,9 +21,10 @@ static void on_signal(int signal_number)
     raise(signal_number);
 }
 
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+
 static void handle_signals(bool on)
 {
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
     struct sigaction action = {.sa_handler = on ? on_signal : SIG_DFL}, old;
 
     sigemptyset(&action.sa_mask);
@@ -32,18 +33,38 @@ static void handle_signals(bool on)
             sigaction(signals[i], &action, NULL);
 }
 
+/* Makes the file; a signal in between would find it without a name to remove. */
+static int make(struct tempfile *t)
+{
+    sigset_t set, before;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        sigaddset(&set, signals[i]);
+    sigprocmask(SIG_BLOCK, &set, &before);
+    int fd = mkstemp(t->path), why = errno;
+    if (fd >= 0) {
+        strcpy(unfinished, t->path);
+        snprintf(unfinished_journal, sizeof unfinished_journal, "%s-journal", t->path);
+        handle_signals(true);
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    errno = why;
+    return fd;
+}
+
 bool tempfile_make(struct tempfile *t, const char *final)
 {
-    static const char suffix[] = ".tmp-XXXXXX", journal[] = "-journal";
+    static const char suffix[] = ".tmp-XXXXXX";
 
     *t = (struct tempfile){.final = final};
-    if (strlen(final) + sizeof suffix + sizeof journal > sizeof t->path) {
+    if (strlen(final) + sizeof suffix > sizeof t->path) {
         errno = ENAMETOOLONG;
         tool_failed_errno("cannot create", final);
         return false;
     }
     sprintf(t->path, "%s%s", final, suffix);
-    int fd = mkstemp(t->path);
+    int fd = make(t);
     if (fd < 0) {
         sprintf(t->path, "%s", final);
         tool_failed_errno("cannot create", t->path);
@@ -51,9 +72,6 @@ bool tempfile_make(struct tempfile *t, const char *final)
     }
     close(fd);
     t->there = true;
-    strcpy(unfinished, t->path);
-    snprintf(unfinished_journal, sizeof unfinished_journal, "%s%s", t->path, journal);
-    handle_signals(true);
     return true;
 }
 

@@ -142,6 +142,30 @@ describe('kvs-maint', () => {
     isMessage(none.err, /there is no bucket nosuch/);
   });
 
+  it('shows how far it has come on a terminal, and nowhere else', async (t) => {
+    const program = `${process.env.KVS_BUILD ?? '../..'}/tools/kvs-maint`;
+    if (!fs.existsSync('/usr/bin/script')) return t.skip('script is not installed');
+    const { out } = await execute('/usr/bin/script', ['-qec', `${program} check`, '/dev/null'], { env: s.env });
+    assert.match(out, /\rchecking|\r\x1b\[Kchecking rows/);
+    assert.match(out, /\r\x1b\[K\d+ buckets, .* no problem found/);
+    const quiet = await execute('/usr/bin/script', ['-qec', `${program} check --quiet`, '/dev/null'], { env: s.env });
+    assert.equal(quiet.out, '');
+    assert.equal((await s.maint(['check'])).err, '');
+  });
+
+  it('makes files that the others can use where root runs it', { skip: process.getuid() !== 0 }, async () => {
+    const dir = s.path('owned');
+    fs.mkdirSync(dir);
+    fs.chownSync(dir, 65534, 65534);
+    const { out } = await s.maint(['dump']);
+    const { code, err } = await s.maint(['load', '--db', `${dir}/kv.db`], { input: out });
+    assert.equal(code, 0, err);
+    for (const name of fs.readdirSync(dir)) {
+      const { uid, gid, mode } = fs.statSync(`${dir}/${name}`);
+      assert.deepEqual([name, uid, gid, mode & 0o777], [name, 65534, 65534, 0o660]);
+    }
+  });
+
   it('speaks JSON on standard error where the configuration says so', async () => {
     const { err } = await s.maint(['--db', s.path('none.db')], { env: { KVS_LOG_FORMAT: 'json' } });
     const line = JSON.parse(err);
