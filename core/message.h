@@ -38,7 +38,7 @@ struct message {
     struct value payload; /* encoding and size; data only where it was read */
 };
 
-enum { MESSAGE_BACKOFF_MAX = 100, MESSAGE_DEDUPE_MAX = 256, MESSAGE_PRIORITY_MAX = 1000, MESSAGE_BATCH = 1000 };
+enum { MESSAGE_BACKOFF_MAX = 100, MESSAGE_DEDUPE_MAX = 256, MESSAGE_PRIORITY_MAX = INT32_MAX, MESSAGE_BATCH = 1000 };
 
 /* Stores a new message (id, enqueued are set here).  With a dedupe id that is held already, *duplicate and its id. */
 enum error_code message_enqueue(struct txn *t, struct message *m, bool *duplicate);

@@ -153,14 +153,16 @@ function orderCases(test) {
   test('higher priority first, then deliverAt, then id', async (s) => {
     const topic = s.topic();
     const send = (payload, more) => s.enqueue(topic, payload, more);
+    await send('lowest', { priority: -2_000_000_000 });
     await send('low', { priority: -1 });
     await send('first');
     await send('second', { priority: 0 });
     await send('high', { priority: 10 });
     await send('high too', { priority: 10 });
     await send('higher', { priority: 11 });
+    await send('highest', { priority: 2_000_000_000 });
     const seen = payloads(await s.dequeue(topic, { limit: 10 }));
-    assert.deepEqual(seen, ['higher', 'high', 'high too', 'first', 'second', 'low']);
+    assert.deepEqual(seen, ['highest', 'higher', 'high', 'high too', 'first', 'second', 'low', 'lowest']);
   });
 
   test('of one priority the earlier deliverAt comes first, whatever the ids', async (s) => {
