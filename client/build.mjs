@@ -6,6 +6,11 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
+// Members that only these modules use of each other: they are given short names.
+const INTERNAL = ["transport", "leases", "remember", "streams", "streamsFail", "timedOut", "onClose", "whenTaken", "rawKeys",
+  "maybeDone", "passing", "heldBack", "accept", "resume", "reached", "skipTo", "request", "encodeKey", "keyCodec", "stopped",
+  "settled", "patient", "repeat", "parts", "select", "restart", "find"];
+
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");
 for (const directory of ["build", "dist"]) rmSync(here(directory), { recursive: true, force: true });
@@ -21,18 +26,14 @@ await build({
   minify: true,
   format: "esm",
   target: "es2022",
-  // what only these modules call each other's
-  mangleProps: /^(transport|leases|remember|streamsFail|timedOut|onClose|whenTaken|rawKeys|maybeDone|passing|heldBack|skipTo|encodeKey)$/,
+  mangleProps: new RegExp(`^(${INTERNAL.join("|")})$`),
   logLevel: "warning",
 });
 writeFileSync(here("dist/index.d.ts"), declarations());
 
-// The declarations of all modules that index.d.ts reaches, in one file. What only modules among themselves export, and
-// what was of use to the compiler alone (`| undefined` beside `?`), goes.
+// The declarations of all modules that index.d.ts reaches, in one file, where one export makes the others exports, too.
+// What was of use to the compiler alone (`| undefined` beside `?`) goes.
 function declarations() {
-  const index = readFileSync(here("build/index.d.ts"), "utf8");
-  const exported = new Set([...index.matchAll(/^export (?:type )?\{([^}]*)\}/gm)].flatMap(([, list]) =>
-    list.split(",").map((name) => name.replace("type ", "").trim())));
   const seen = new Set();
   const parts = [];
   const visit = (name) => {
@@ -44,15 +45,15 @@ function declarations() {
       text
         .replace(/^\/\*\*(?:(?!\*\/)[^])*\*\/\n(?=export (declare )?(interface|type) )/gm, "") // their members say enough
         .replace(/^(import|export) (type )?\{[^}]*\}( from "[^"]*")?;\n/gm, "")
-        .replace(/^export (declare )?(interface|type|class|function|const) (\w+)/gm, (_, __, kind, name) =>
-          `${exported.has(name) ? "export " : ""}${/interface|type/.test(kind) ? "" : "declare "}${kind} ${name}`)
+        .replace(/^export declare (interface|type)/gm, "$1")
+        .replace(/^export (?!declare class KvsClient )/gm, "")
         .replace(/(\?: [^;{}]*?) \| undefined;/g, "$1;")
         .replace(/\?: \(([^;{}]*)\);/g, "?: $1;")
         .replace(/\{\n +([^\n{}]+);\n +\}/g, "{ $1 }")
-        .replace(/^ *\/\*\* .{0,24} \*\/\n/gm, "") // says no more than the name
+        .replace(/^ *\/\*\* .{0,29} \*\/\n/gm, "") // says no more than the name
         .replace(/^ +/gm, (spaces) => "\t".repeat(spaces.length / 4) + " ".repeat(spaces.length % 4)),
     );
   };
   visit("index");
-  return `${parts.join("")}export {};\n`;
+  return parts.join("");
 }

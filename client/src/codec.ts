@@ -46,17 +46,10 @@ export function Base64KeyCodec(): KvCodec<string, string> {
   };
 }
 
-/** Codecs that change nothing: a value, and a function that gives a fresh one. */
-export interface NoopCodecs {
-  (): { key: KvCodec<string, string>; value: KvCodec<Uint8Array> };
-  readonly key: KvCodec<string, string>;
-  readonly value: KvCodec<Uint8Array>;
-}
-
 const same = <T>(): KvCodec<T, T> => ({ encode: (value) => value, decode: (stored) => stored });
 
-/** Codecs that change nothing. */
-export const NoopKvCodecs: NoopCodecs = /* @__PURE__ */ Object.assign(
-  () => ({ key: same<string>(), value: same<Uint8Array>() }),
-  { key: same<string>(), value: same<Uint8Array>() },
-);
+type Noop = Required<KvCodecs<Uint8Array>>;
+const noop = (): Noop => ({ key: same<string>(), value: same<Uint8Array>() });
+
+/** Codecs that change nothing; called or not. */
+export const NoopKvCodecs: Noop & (() => Noop) = /* @__PURE__ */ Object.assign(noop, noop());

@@ -24,7 +24,6 @@ export {
   JSONCodec,
   type KvCodec,
   type KvCodecs,
-  type NoopCodecs,
   NoopKvCodecs,
   StringCodec,
 } from "./codec.js";

@@ -21,7 +21,7 @@ export class JsonText {
 
   /** Makes JSON.stringify fail as it does for a bigint, so that {@link stringify} takes its exact way. @internal */
   toJSON(): never {
-    throw new TypeError("JsonText is written by this package's own calls only");
+    throw new TypeError("JsonText is for this client");
   }
 }
 

@@ -115,11 +115,8 @@ export class QueueClient extends StoreClient {
   remember(id: number, lease: string): void {
     this.leases.delete(id);
     this.leases.set(id, lease);
-    if (this.leases.size <= LEASES) return;
-    for (const oldest of this.leases.keys()) {
-      this.leases.delete(oldest);
-      break;
-    }
+    const [oldest] = this.leases.size > LEASES ? this.leases.keys() : [];
+    if (oldest !== undefined) this.leases.delete(oldest);
   }
 
   #queue<T>(name: string, repeat: Repeat, options: CallOptions | undefined, body: object): Promise<T> {

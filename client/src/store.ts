@@ -2,18 +2,15 @@ import { AtomicOperation } from "./atomic.js";
 import { KvsError } from "./errors.js";
 import {
   decodeEntry,
-  decodeKey,
   encodeKey,
   encodeValue,
   type Entry,
   type Key,
-  type KeyPart,
   type WireEntry,
 } from "./keys.js";
 import { type List, Listing, type ListOptions, type ListSelector } from "./list.js";
 import type { JsonText } from "./json.js";
 import type { CallOptions, KvsClientOptions, ReadOptions } from "./options.js";
-import { scanKeys } from "./scan.js";
 import { type Repeat, Transport } from "./transport.js";
 
 /** Options of writes. */
@@ -93,7 +90,7 @@ export class StoreClient {
   /** Deletes a key; a missing one is fine. */
   async delete(
     key: Key,
-    options: CallOptions & Partial<Record<"revision" | "version", number | undefined>> = {},
+    options: CallOptions & Expected = {},
   ): Promise<{ ok: true; deleted: boolean; revision: number }> {
     const { revision, version } = options;
     const repeat = revision === undefined && version === undefined ? "unsent" : "checked";
@@ -118,16 +115,6 @@ export class StoreClient {
   /** `await` gives a page, `for await` every entry. */
   list<T = unknown>(selector: ListSelector = {}, options: ListOptions = {}): List<T> {
     return new Listing<T>(this.transport, selector, options);
-  }
-
-  /** Keys below `prefix`, or matching a dotted `filter` (`*`, `>`). */
-  async *keys(
-    selector: { filter?: string | readonly string[] | undefined; prefix?: Key | undefined } = {},
-    options: CallOptions = {},
-  ): AsyncGenerator<KeyPart[], void, void> {
-    const { filter, prefix } = selector;
-    const chosen = { bucket: this.transport.bucket, filter, ...(prefix && { prefix: encodeKey(prefix) }) };
-    for await (const key of scanKeys(this.transport, chosen, options)) yield decodeKey(key);
   }
 
   /** All of it is done, or nothing. */

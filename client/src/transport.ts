@@ -143,6 +143,6 @@ export class Transport {
 }
 
 function unknownOutcome(path: string, cause?: KvsError): KvsError {
-  const message = `${path}: an answer was lost, and the repetition failed its check; the first attempt may have counted`;
+  const message = `${path}: an answer was lost, and the repetition refused: the first may have counted`;
   return new KvsError("outcome_unknown", message, { ...cause, cause });
 }

@@ -12,7 +12,7 @@ import { runCase } from './lib/context.mjs';
 const RUNS = [
   { title: 'fastcgi, streams', name: 'lighttpd-fastcgi', groups: GROUPS },
   { title: 'fastcgi, long polls', name: 'lighttpd-fastcgi', groups: [waiting, bucketWatch], stream: false },
-  { title: 'cgi', name: 'lighttpd-cgi', groups: [waiting, bucketWatch] },
+  { title: 'cgi', name: 'lighttpd-cgi', groups: process.env.KVS_LONG ? GROUPS : [waiting] },
 ];
 
 for (const { title, name, groups, stream } of RUNS) {
