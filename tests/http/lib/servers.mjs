@@ -113,8 +113,14 @@ const running = (child) => child.exitCode === null && child.signalCode === null 
 
 const living = new Set();
 process.on('exit', () => {
-  for (const deployment of living) deployment.killAll();
+  for (const deployment of living) {
+    deployment.killAll();
+    deployment.remove();
+  }
 });
+for (const [signal, number] of [['SIGINT', 2], ['SIGTERM', 15], ['SIGHUP', 1]]) {
+  process.on(signal, () => process.exit(128 + number));
+}
 
 export class Deployment {
   constructor(name, options) {
@@ -201,7 +207,9 @@ export class Deployment {
     const log = fs.openSync(this.file(`${label}.log`), 'a');
     const { uid, gid } = this.user;
     const stdio = ['ignore', log, log];
-    const child = spawn(program, args, { cwd: this.dir, env: this.environment(), stdio, uid, gid });
+    // A process group of its own, so that a server's workers can be ended with it.
+    const options = { cwd: this.dir, env: this.environment(), stdio, uid, gid, detached: true };
+    const child = spawn(program, args, options);
     fs.closeSync(log);
     child.gone = new Promise((resolve) => {
       child.once('error', (error) => {
@@ -301,7 +309,7 @@ export class Deployment {
   }
 
   killAll() {
-    for (const child of this.children) if (running(child) && child.pid) tryKill(child.pid, 'SIGKILL');
+    for (const child of this.children) if (running(child) && child.pid) tryKill(-child.pid, 'SIGKILL');
     for (const pid of processesBelow(this.dir)) tryKill(pid, 'SIGKILL');
   }
 
