@@ -42,12 +42,14 @@ export class Client {
   // Sends one request.  body is a string, bytes, or null for none; headers replace the ones made here, null takes one
   // away.  chunked sends the body without a Content-Length.
   async request({ method = 'POST', path, body = null, headers = {}, chunked = false }) {
-    try {
-      return await this.once({ method, path, body, headers, chunked });
-    } catch (error) {
-      // A server may close an idle connection just as it is used again; it has then not read the request.
-      if (error.code === 'ECONNRESET' && error.reused) return this.once({ method, path, body, headers, chunked });
-      throw error;
+    for (;;) {
+      try {
+        return await this.once({ method, path, body, headers, chunked });
+      } catch (error) {
+        // A server may close an idle connection just as it is used again; it has then not read the request.  The next
+        // one kept may be as old; each is tried once at most.
+        if (error.code !== 'ECONNRESET' || !error.reused) throw error;
+      }
     }
   }
 
