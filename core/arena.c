@@ -18,13 +18,7 @@
 #endif
 #define ARENA_KEEP 65536
 
-struct arena_block {
-    struct arena_block *next; /* older; owned */
-    size_t size;              /* bytes of data */
-    _Alignas(max_align_t) unsigned char data[];
-};
-
-static void *grow(struct arena *a, size_t n)
+void *arena_grow(struct arena *a, size_t n)
 {
     size_t size = a->head ? a->head->size * 2 : ARENA_START;
     if (size > ARENA_MOST)
@@ -41,18 +35,6 @@ static void *grow(struct arena *a, size_t n)
     a->head = block;
     a->used = n;
     return block->data;
-}
-
-void *arena_alloc(struct arena *a, size_t n)
-{
-    const size_t align = _Alignof(max_align_t);
-    size_t start = (a->used + align - 1) / align * align;
-    if (n == 0)
-        n = 1; /* a pointer of its own */
-    if (!a->head || start > a->head->size || n > a->head->size - start)
-        return grow(a, n);
-    a->used = start + n;
-    return a->head->data + start;
 }
 
 void *arena_zalloc(struct arena *a, size_t count, size_t size)

@@ -35,21 +35,6 @@ static bool reserve(struct buf *b, size_t n)
     return true;
 }
 
-void buf_add(struct buf *b, const void *data, size_t len)
-{
-    if (len == 0 || !reserve(b, len))
-        return;
-    memcpy(b->data + b->len, data, len);
-    b->len += len;
-}
-
-void buf_byte(struct buf *b, unsigned char c)
-{
-    if (!reserve(b, 1))
-        return;
-    b->data[b->len++] = (char)c;
-}
-
 void buf_str(struct buf *b, const char *s)
 {
     buf_add(b, s, strlen(s));
@@ -75,10 +60,15 @@ void buf_printf(struct buf *b, const char *fmt, ...)
     va_end(ap);
 }
 
-char *buf_room(struct buf *b, size_t n)
+char *buf_grow(struct buf *b, size_t n)
 {
     return reserve(b, n) ? b->data + b->len : NULL;
 }
+
+static const char digit_pairs[] =
+    "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243"
+    "4445464748495051525354555657585960616263646566676869707172737475767778798081828384858687"
+    "888990919293949596979899";
 
 void buf_int(struct buf *b, long long n)
 {
@@ -86,10 +76,13 @@ void buf_int(struct buf *b, long long n)
     char *end = digits + sizeof(digits), *p = end;
     /* Negated as unsigned: LLONG_MIN has no positive. */
     unsigned long long rest = n < 0 ? 0ULL - (unsigned long long)n : (unsigned long long)n;
-    do {
-        *--p = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest > 0);
+    for (; rest >= 10; rest /= 100) {
+        p -= 2;
+        memcpy(p, digit_pairs + rest % 100 * 2, 2);
+    }
+    /* The first digit where their number is odd; or there were none at all. */
+    if (rest > 0 || p == end)
+        *--p = (char)('0' + rest);
     if (n < 0)
         *--p = '-';
     buf_add(b, p, (size_t)(end - p));

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 struct buf {
     char *data; /* owned; not NUL-terminated unless buf_cstr is called */
@@ -24,13 +25,35 @@ struct buf {
 /* Appends a string literal, its length taken by the compiler. */
 #define buf_lit(b, s) buf_add((b), "" s, sizeof(s) - 1)
 
-void buf_add(struct buf *b, const void *data, size_t len);
-void buf_byte(struct buf *b, unsigned char c);
 void buf_str(struct buf *b, const char *s);
 __attribute__((format(printf, 2, 3))) void buf_printf(struct buf *b, const char *fmt, ...);
 
+/* As buf_room, where the buffer may have to grow. */
+char *buf_grow(struct buf *b, size_t n);
+
 /* Room for n more bytes at the end, uncommitted: write there, then b->len += used.  NULL on failure. */
-char *buf_room(struct buf *b, size_t n);
+static inline char *buf_room(struct buf *b, size_t n)
+{
+    return !b->failed && b->data && n <= b->cap - b->len ? b->data + b->len : buf_grow(b, n);
+}
+
+static inline void buf_add(struct buf *b, const void *data, size_t len)
+{
+    char *room = len > 0 ? buf_room(b, len) : NULL;
+    if (!room)
+        return;
+    memcpy(room, data, len);
+    b->len += len;
+}
+
+static inline void buf_byte(struct buf *b, unsigned char c)
+{
+    char *room = buf_room(b, 1);
+    if (!room)
+        return;
+    *room = (char)c;
+    b->len++;
+}
 
 /* Decimal of a 64-bit integer, without printf. */
 void buf_int(struct buf *b, long long n);

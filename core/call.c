@@ -12,6 +12,9 @@
 #include "storage.h"
 #include "view.h"
 
+/* Answers up to this size leave their memory to the next call. */
+enum { OUT_KEEP = 16384 };
+
 void *call_args(struct call *call, size_t size)
 {
     return call->args = arena_zalloc(&call->arena, 1, size);
@@ -75,7 +78,7 @@ void call_response(struct call *call, enum error_code rc, struct kvs_response *r
     *response = (struct kvs_response){
         .status = error_status(rc),
         .content_type = "application/json",
-        .headers = buf_cstr(headers),
+        .headers = headers->len ? buf_cstr(headers) : "",
         .body = call->out.data,
         .body_len = call->out.len,
     };
@@ -85,18 +88,61 @@ void call_response(struct call *call, enum error_code rc, struct kvs_response *r
         response->status = 503;
 }
 
-void call_free(struct call *call)
+struct call *call_new(struct kvs *kvs, struct kvs_request *request)
+{
+    struct call *call = pool_take(&kvs->calls);
+    struct arena arena = ARENA_INIT;
+    struct buf out = BUF_INIT, headers = BUF_INIT;
+
+    if (call) {
+        arena = call->arena;
+        out = call->out;
+        headers = call->headers;
+    } else if (!(call = mem_alloc(sizeof *call))) {
+        return NULL;
+    }
+    *call = (struct call){
+        .kvs = kvs,
+        .request = request,
+        .store = kvs->file,
+        .bucket = BUCKET_DEFAULT,
+        .arena = arena,
+        .out = out,
+        .headers = headers,
+    };
+    request->core = call;
+    return call;
+}
+
+static void discard(struct call *call)
 {
     buf_free(&call->out);
+    buf_free(&call->headers);
     arena_free(&call->arena);
     mem_free(call);
+}
+
+void call_free(struct call *call)
+{
+    buf_clear(&call->headers);
+    buf_clear(&call->out);
+    if (call->out.cap > OUT_KEEP)
+        buf_free(&call->out);
+    arena_reset(&call->arena);
+    if (!pool_give(&call->kvs->calls, call))
+        discard(call);
+}
+
+void call_drain(struct kvs *kvs)
+{
+    for (struct call *call = pool_take(&kvs->calls); call; call = pool_take(&kvs->calls))
+        discard(call);
 }
 
 void call_answer(struct call *call, enum error_code rc)
 {
     static const char no_memory[] = "{\"error\":{\"code\":\"busy\",\"message\":\"out of memory for this request; try "
                                     "again\"}}";
-    struct buf headers = BUF_INIT;
     struct kvs_response response;
     struct kvs_sink *sink = call->request->sink;
 
@@ -106,14 +152,13 @@ void call_answer(struct call *call, enum error_code rc)
         log_line(LOG_ERROR, "%s: %s", call->op ? call->op->path : "request", error_text(rc));
     if (rc)
         call_error_body(call, rc);
-    call_response(call, rc, &response, &headers);
+    call_response(call, rc, &response, &call->headers);
     if (!buf_ok(&call->out)) {
         response.status = error_status(ERR_NO_MEMORY);
         response.body = no_memory;
         response.body_len = sizeof no_memory - 1;
     }
     sink->answer(sink, &response);
-    buf_free(&headers);
     call_free(call);
 }
 

@@ -40,11 +40,11 @@ struct call {
     struct json_doc doc;
     struct error err;
     struct buf out;           /* the answer's body */
+    struct buf headers;       /* ... and its header lines */
     struct json_out json;     /* over out */
     void *args;               /* the operation's, made by its parse, in the arena */
     const char *bucket;       /* name of the bucket that is meant; BUCKET_DEFAULT where none was given */
     struct store *store;      /* where that bucket lies */
-    int64_t started;          /* clock_mono_us */
     bool again;               /* set by apply: commit, then apply once more (long jobs in small transactions) */
     struct store *next_store; /* set with again: go on in that store */
     const char *forget;       /* set by apply: the memory bucket of this name is destroyed */
@@ -65,6 +65,12 @@ struct view {
     struct bucket bucket;
     int64_t now; /* at least the last commit's time */
 };
+
+/* A call for a request, with the default bucket; its memory may be an earlier one's.  NULL when out of memory. */
+struct call *call_new(struct kvs *kvs, struct kvs_request *request);
+
+/* Frees the memory kept for calls to come. */
+void call_drain(struct kvs *kvs);
 
 /* Writes the answer (out with 200, or err) and frees the call. */
 void call_answer(struct call *call, enum error_code rc);

@@ -86,8 +86,9 @@ static enum error_code check_method(struct call *call)
 /* application/json, text/json or anything/…+json, whatever the parameters. */
 static bool is_json_type(const char *type)
 {
+    if (strcmp(type, "application/json") == 0)
+        return true;
     size_t n = strcspn(type, "; \t");
-
     if ((n == 16 && !strncasecmp(type, "application/json", n)) || (n == 9 && !strncasecmp(type, "text/json", n)))
         return true;
     return n > 5 && !strncasecmp(type + n - 5, "+json", 5);

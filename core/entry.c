@@ -24,18 +24,30 @@ static int64_t entry_sum(int64_t bucket, const struct entry *e)
     return checksum_end(&sum);
 }
 
+/* Reads the columns SQL_ENTRY_REST; e->key is set. */
+static enum error_code read_rest(struct db_query *q, int first, int64_t bucket, struct entry *e)
+{
+    e->revision = db_int(q, first);
+    e->version = db_int(q, first + 1);
+    e->created = db_int(q, first + 2);
+    e->expires = db_int(q, first + 3);
+    e->op = (enum entry_op)db_int(q, first + 4);
+    e->value.encoding = (int)db_int(q, first + 5);
+    e->value.size = (size_t)db_int(q, first + 6);
+    e->value.data = db_blob(q, first + 8, &e->value.len);
+    return db_int(q, first + 7) == entry_sum(bucket, e) ? ERR_OK : ERR_CORRUPT;
+}
+
 enum error_code entry_read(struct db_query *q, int first, int64_t bucket, struct entry *e)
 {
     e->key.data = db_blob(q, first, &e->key.len);
-    e->revision = db_int(q, first + 1);
-    e->version = db_int(q, first + 2);
-    e->created = db_int(q, first + 3);
-    e->expires = db_int(q, first + 4);
-    e->op = (enum entry_op)db_int(q, first + 5);
-    e->value.encoding = (int)db_int(q, first + 6);
-    e->value.size = (size_t)db_int(q, first + 7);
-    e->value.data = db_blob(q, first + 9, &e->value.len);
-    return db_int(q, first + 8) == entry_sum(bucket, e) ? ERR_OK : ERR_CORRUPT;
+    return read_rest(q, first + 1, bucket, e);
+}
+
+enum error_code entry_read_found(struct db_query *q, int64_t bucket, const struct key *key, struct entry *e)
+{
+    e->key = *key;
+    return read_rest(q, 0, bucket, e);
 }
 
 enum error_code entry_keep(struct entry *e, struct arena *arena)
@@ -45,24 +57,19 @@ enum error_code entry_keep(struct entry *e, struct arena *arena)
     return e->key.data && e->value.data ? ERR_OK : ERR_NO_MEMORY;
 }
 
-static enum error_code first_row(struct db_query *q, int64_t bucket, struct entry *e, struct arena *arena)
+enum error_code entry_find(struct db *db, int64_t bucket, const struct key *key, struct entry *e, struct arena *arena)
 {
+    struct db_query *q = db_start(db, SQL_ENTRY_FIND, DB_INT(bucket), DB_BLOB(key->data, key->len));
     enum error_code rc = ERR_OK;
 
     e->revision = 0;
     if (db_step(q)) {
-        rc = entry_read(q, 0, bucket, e);
+        rc = entry_read_found(q, bucket, key, e);
         if (!rc)
             rc = entry_keep(e, arena);
     }
     enum error_code end = db_end(q);
     return rc ? rc : end;
-}
-
-enum error_code entry_find(struct db *db, int64_t bucket, const struct key *key, struct entry *e, struct arena *arena)
-{
-    struct db_query *q = db_start(db, SQL_ENTRY_FIND, DB_INT(bucket), DB_BLOB(key->data, key->len));
-    return first_row(q, bucket, e, arena);
 }
 
 enum error_code entry_find_revision(struct db *db, int64_t bucket, const struct key *key, int64_t revision,
@@ -71,8 +78,15 @@ enum error_code entry_find_revision(struct db *db, int64_t bucket, const struct 
     enum error_code rc = entry_find(db, bucket, key, e, arena);
     if (rc || e->revision == revision)
         return rc;
-    return first_row(db_start(db, SQL_HISTORY_AT, DB_INT(bucket), DB_BLOB(key->data, key->len), DB_INT(revision)),
-                     bucket, e, arena);
+    struct db_query *q = db_start(db, SQL_HISTORY_AT, DB_INT(bucket), DB_BLOB(key->data, key->len), DB_INT(revision));
+    e->revision = 0;
+    if (db_step(q)) {
+        rc = entry_read(q, 0, bucket, e);
+        if (!rc)
+            rc = entry_keep(e, arena);
+    }
+    enum error_code end = db_end(q);
+    return rc ? rc : end;
 }
 
 static int64_t weight(const struct entry *e)

@@ -46,6 +46,9 @@ static inline bool entry_is_expired(const struct entry *e, int64_t now)
  */
 enum error_code entry_read(struct db_query *q, int first, int64_t bucket, struct entry *e);
 
+/* The same for SQL_ENTRY_FIND, which leaves out the key that was asked for; e->key points to that. */
+enum error_code entry_read_found(struct db_query *q, int64_t bucket, const struct key *key, struct entry *e);
+
 /* Moves what e points to into the arena, so that it outlives its row. */
 enum error_code entry_keep(struct entry *e, struct arena *arena);
 

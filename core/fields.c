@@ -170,22 +170,24 @@ enum error_code fields_str_required(const struct fields *f, const char *name, si
     return fields_str(f, name, min, max, str, len);
 }
 
+static enum error_code key_at(const struct fields *f, size_t i, const char *name, size_t min_parts, struct key *key)
+{
+    return key_from_json(f->doc, i, min_parts, fields_path(f, name), f->arena, key, f->err);
+}
+
 enum error_code fields_key_optional(const struct fields *f, const char *name, size_t min_parts, struct key *key)
 {
     size_t i = fields_find(f, name);
 
     key->data = NULL;
     key->len = 0;
-    if (!i)
-        return ERR_OK;
-    return key_from_json(f->doc, i, min_parts, fields_path(f, name), f->arena, key, f->err);
+    return i ? key_at(f, i, name, min_parts, key) : ERR_OK;
 }
 
 enum error_code fields_key(const struct fields *f, const char *name, struct key *key)
 {
-    if (!fields_find(f, name))
-        return fields_missing(f, name, "a key: an array of 1 to 64 parts");
-    return fields_key_optional(f, name, 1, key);
+    size_t i = fields_find(f, name);
+    return i ? key_at(f, i, name, 1, key) : fields_missing(f, name, "a key: an array of 1 to 64 parts");
 }
 
 static enum error_code too_long(const struct fields *f, const char *path, size_t max)
@@ -303,12 +305,12 @@ bool fields_is_bucket_name(const char *s, size_t len)
 
 enum error_code fields_bucket(const struct fields *f, const char *name, const char **str)
 {
-    const char *s = *str;
-    size_t len = s ? strlen(s) : 0;
+    const char *s = NULL;
+    size_t len = 0;
     enum error_code rc = fields_str(f, name, 0, SIZE_MAX, &s, &len);
-    if (rc)
+    if (rc || !s)
         return rc;
-    if (s && !fields_is_bucket_name(s, len))
+    if (!fields_is_bucket_name(s, len))
         return fields_bad(f, name, "a bucket's name: 1 to 64 of A-Z a-z 0-9 _ -");
     *str = s;
     return ERR_OK;

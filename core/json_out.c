@@ -21,7 +21,7 @@ static bool in_object(const struct json_out *o)
 }
 
 /* What goes before a value: its comma, unless its name or nothing stands before it. */
-static void before_value(struct json_out *o)
+static inline void before_value(struct json_out *o)
 {
     assert(o->named == in_object(o)); /* in an object a value has a name, elsewhere none */
     assert(o->first || o->depth > 0); /* the text is one value */
@@ -83,10 +83,20 @@ static void escape(struct buf *b, unsigned char c)
 
 static void quoted(struct buf *b, const char *s, size_t len)
 {
+    size_t run = json_run(s, len), i = 0;
+    char *p = run == len ? buf_room(b, len + 2) : NULL;
+
+    if (p) { /* nothing to escape, as nearly always */
+        *p++ = '"';
+        if (len > 0)
+            memcpy(p, s, len);
+        p[len] = '"';
+        b->len += len + 2;
+        return;
+    }
     buf_byte(b, '"');
-    size_t i = 0;
     while (i < len) {
-        size_t run = json_run(s + i, len - i);
+        run = json_run(s + i, len - i);
         buf_add(b, s + i, run);
         i += run;
         if (i < len)
@@ -97,15 +107,21 @@ static void quoted(struct buf *b, const char *s, size_t len)
 
 void json_out_name_n(struct json_out *o, const char *name, size_t len)
 {
-    before_name(o);
-    char *p = buf_room(o->buf, len + 3);
+    assert(in_object(o) && !o->named);
+    char *p = buf_room(o->buf, len + 4);
+    char *start = p;
+    o->named = true;
     if (!p)
         return;
+    if (!o->first)
+        *p++ = ',';
+    o->first = false;
     *p++ = '"';
     memcpy(p, name, len);
-    p[len] = '"';
-    p[len + 1] = ':';
-    o->buf->len += len + 3;
+    p += len;
+    *p++ = '"';
+    *p++ = ':';
+    o->buf->len += (size_t)(p - start);
 }
 
 void json_out_name_str(struct json_out *o, const char *name, size_t len)

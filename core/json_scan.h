@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "arena.h"
 #include "error.h"
@@ -61,8 +62,20 @@ static inline const char *json_text(const struct json_doc *d, size_t i, size_t *
  */
 enum error_code json_string(const struct json_doc *d, size_t i, struct arena *arena, const char **str, size_t *len);
 
+/* As json_is, for a string with escapes. */
+bool json_is_decoded(const struct json_doc *d, size_t i, const char *name);
+
 /* Whether string node i decodes to exactly the literal name (which has no NUL). */
-bool json_is(const struct json_doc *d, size_t i, const char *name);
+static inline bool json_is(const struct json_doc *d, size_t i, const char *name)
+{
+    size_t len = d->nodes[i].end - d->nodes[i].start - 2; /* without the quotes */
+    const char *p = d->text + d->nodes[i].start + 1;
+
+    if (d->nodes[i].escaped)
+        return json_is_decoded(d, i, name);
+    /* Most names differ in the first byte; of an empty string that is its closing quote. */
+    return (*p == *name || !*name) && strncmp(p, name, len) == 0 && name[len] == '\0';
+}
 
 /*
  * Copies JSON text (already checked) without white space outside strings.  Returns the new length; dst may be src and

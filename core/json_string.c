@@ -102,12 +102,10 @@ enum error_code json_string(const struct json_doc *d, size_t i, struct arena *ar
     return code == ERR_OK && lone ? ERR_BAD_REQUEST : code;
 }
 
-bool json_is(const struct json_doc *d, size_t i, const char *name)
+bool json_is_decoded(const struct json_doc *d, size_t i, const char *name)
 {
     size_t len, want = strlen(name);
     const char *p = inside(d, i, &len);
-    if (!d->nodes[i].escaped)
-        return len == want && memcmp(p, name, want) == 0;
     const char *end = p + len, *name_end = name + want;
     bool lone = false;
     while (p < end) {

@@ -15,8 +15,7 @@
 
 enum {
     WAL_LIMIT_FCGI = 8 << 20,
-    WAL_LIMIT_CGI = 1 << 20, /* whoever opens the file next may have to read all of it */
-    IDLE_READERS = 32
+    WAL_LIMIT_CGI = 1 << 20 /* whoever opens the file next may have to read all of it */
 };
 
 void service_on_commit(void *context)
@@ -34,7 +33,6 @@ static enum error_code open_stores(struct kvs *kvs, struct error *err)
         .busy_timeout = c->busy_timeout,
         .wal_limit = kvs->mode == KVS_CGI ? WAL_LIMIT_CGI : WAL_LIMIT_FCGI,
         .wal_cut = kvs->mode == KVS_CGI,
-        .idle_readers = IDLE_READERS,
         .on_commit = service_on_commit,
         .context = kvs,
     };
@@ -76,6 +74,7 @@ void kvs_close(struct kvs *kvs)
     if (!kvs)
         return;
     hub_free(kvs->hub);
+    call_drain(kvs);
     store_close(kvs->memory);
     store_close(kvs->file);
     pthread_mutex_destroy(&kvs->memory_mutex);
@@ -95,17 +94,11 @@ void kvs_handle(struct kvs *kvs, struct kvs_request *request)
     request->core = NULL;
     if (request->method == METHOD_OPTIONS && cors_preflight(kvs->config, request))
         return;
-    struct call *call = mem_zalloc(1, sizeof *call);
+    struct call *call = call_new(kvs, request);
     if (!call) {
         answer_no_memory(request);
         return;
     }
-    call->kvs = kvs;
-    call->request = request;
-    call->store = kvs->file;
-    call->bucket = BUCKET_DEFAULT;
-    call->started = clock_mono_us();
-    request->core = call;
     enum error_code rc = atomic_load(&kvs->stopping) ? ERR_STOPPING : dispatch_prepare(call);
     if (rc)
         call_answer(call, rc);

@@ -114,7 +114,7 @@ static enum error_code get_newest(struct call *call, struct view *view, const st
         if (peek.time > view->now)
             view->now = peek.time;
         if (found)
-            rc = entry_read(q, 0, peek.id, &e);
+            rc = entry_read_found(q, peek.id, &a->key, &e);
         if (!rc)
             rc = answer_entry(call, &e, is_shown(&e, view->now, a->markers));
         end = db_end(q);
@@ -184,7 +184,7 @@ static enum error_code get_one(struct call *call, struct view *view, const struc
     enum error_code rc = ERR_OK;
 
     if (db_step(q))
-        rc = entry_read(q, 0, view->bucket.id, &e);
+        rc = entry_read_found(q, view->bucket.id, key, &e);
     if (rc) {
         db_end(q);
         return rc;

@@ -11,6 +11,7 @@
 
 #include "auth.h"
 #include "kvs.h"
+#include "pool.h"
 #include "store.h"
 
 struct hub;
@@ -22,6 +23,7 @@ struct kvs {
     struct store *memory; /* NULL until it is needed; guarded by memory_mutex, then constant */
     pthread_mutex_t memory_mutex;
     struct auth *auth;
+    struct pool calls; /* of struct call, for call_new */
     struct hub *hub;
     int64_t started; /* clock_mono */
     atomic_bool stopping;

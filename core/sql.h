@@ -5,7 +5,8 @@
 #define KVS_SQL_H
 
 /* The columns of an entry, in the order that entry.c reads them; those of a bucket, for bucket.c. */
-#define SQL_ENTRY "key,revision,version,created,expires,op,encoding,size,sum,value"
+#define SQL_ENTRY_REST "revision,version,created,expires,op,encoding,size,sum,value"
+#define SQL_ENTRY      "key," SQL_ENTRY_REST
 #define SQL_BUCKET                                                                                                     \
     "name,id,revision,compacted,created,keys,held,bytes,history,ttl,max_value,max_bytes,max_keys,description,"         \
     "metadata,storage,compression,marker_ttl,republish"
@@ -50,7 +51,7 @@
       "DELETE FROM history WHERE bucket=?1 AND key IN (SELECT key FROM history WHERE bucket=?1 LIMIT ?2)")
 
 #define SQL_KV_TABLE(X)                                                                                                \
-    X(SQL_ENTRY_FIND, "SELECT " SQL_ENTRY " FROM entry WHERE bucket=? AND key=?")                                      \
+    X(SQL_ENTRY_FIND, "SELECT " SQL_ENTRY_REST " FROM entry WHERE bucket=? AND key=?")                                 \
     X(SQL_ENTRY_PUT, "INSERT OR REPLACE INTO entry VALUES(?,?,?,?,?,?,?,?,?,?,?)")                                     \
     X(SQL_ENTRY_DROP, "DELETE FROM entry WHERE bucket=? AND key=?")                                                    \
     X(SQL_ENTRY_RANGE, "SELECT " SQL_ENTRY " FROM entry WHERE bucket=? AND key>=? AND key<? ORDER BY key")             \

@@ -10,7 +10,7 @@
 #include "mem.h"
 #include "txn.h"
 
-enum { PATH_SIZE = 4096, WAL_LIMIT = 8 << 20, IDLE_READERS = 8 };
+enum { PATH_SIZE = 4096, WAL_LIMIT = 8 << 20 };
 
 /* Revisions set aside at each start from nothing: more than a year of ten thousand commits a second. */
 static const int64_t reserve = INT64_C(1) << 38;
@@ -58,7 +58,6 @@ static enum error_code open_memory(struct kvs *kvs, bool make, struct store **st
         .relaxed = true, /* there is no disk to sync to */
         .busy_timeout = kvs->config->busy_timeout,
         .wal_limit = WAL_LIMIT,
-        .idle_readers = IDLE_READERS,
         .on_commit = service_on_commit,
         .context = kvs,
     };

@@ -1,6 +1,5 @@
 #include "store.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,17 +8,13 @@
 #include "clock.h"
 #include "hostfs.h"
 #include "mem.h"
+#include "pool.h"
 #include "schema.h"
-
-enum { READERS_MAX = 64 };
 
 struct store {
     char *path;
     struct commit *commit;
-    pthread_mutex_t mutex; /* guards the two below */
-    struct db *idle[READERS_MAX];
-    size_t idle_count;
-    size_t idle_max;
+    struct pool readers; /* of struct db */
 };
 
 static enum error_code open_lock(const char *path, struct writelock **lock, struct error *err)
@@ -76,8 +71,8 @@ static enum error_code open_files(struct store *s, const struct store_options *o
     }
     if (!rc)
         rc = prepare(db, lock, o->busy_timeout, err);
-    struct commit_options options = {s->path, flags, o->busy_timeout, o->wal_limit, o->on_commit, o->context,
-                                     o->wal_cut};
+    struct commit_options options = {s->path,      flags,      o->busy_timeout, o->wal_limit,
+                                     o->on_commit, o->context, o->wal_cut};
     if (!rc)
         rc = commit_new(&s->commit, &options, lock, db);
     if (rc) {
@@ -92,8 +87,6 @@ enum error_code store_open(struct store **out, const struct store_options *optio
     struct store *s = mem_zalloc(1, sizeof *s);
     if (!s)
         return error_set(err, ERR_NO_MEMORY, NULL, "out of memory");
-    pthread_mutex_init(&s->mutex, NULL);
-    s->idle_max = options->idle_readers < READERS_MAX ? options->idle_readers : READERS_MAX;
     s->path = mem_dup(options->path, strlen(options->path));
     enum error_code rc = s->path ? open_files(s, options, err) : error_set(err, ERR_NO_MEMORY, NULL, "out of memory");
     if (rc) {
@@ -108,32 +101,22 @@ void store_close(struct store *s)
 {
     if (!s)
         return;
-    for (size_t i = 0; i < s->idle_count; i++)
-        db_close(s->idle[i]);
+    for (struct db *db = pool_take(&s->readers); db; db = pool_take(&s->readers))
+        db_close(db);
     commit_free(s->commit);
-    pthread_mutex_destroy(&s->mutex);
     mem_free(s->path);
     mem_free(s);
 }
 
 enum error_code store_reader(struct store *s, struct db **db)
 {
-    *db = NULL;
-    pthread_mutex_lock(&s->mutex);
-    if (s->idle_count)
-        *db = s->idle[--s->idle_count];
-    pthread_mutex_unlock(&s->mutex);
+    *db = pool_take(&s->readers);
     return *db ? ERR_OK : db_open(db, s->path, DB_READ_ONLY, NULL);
 }
 
 void store_reader_done(struct store *s, struct db *db, bool broken)
 {
-    pthread_mutex_lock(&s->mutex);
-    bool keep = !broken && s->idle_count < s->idle_max;
-    if (keep)
-        s->idle[s->idle_count++] = db;
-    pthread_mutex_unlock(&s->mutex);
-    if (!keep)
+    if (broken || !pool_give(&s->readers, db))
         db_close(db);
 }
 

@@ -14,9 +14,8 @@ struct store_options {
     const char *path;
     bool relaxed;
     int64_t busy_timeout;
-    int64_t wal_limit;   /* bytes of log after which a write checkpoints */
-    bool wal_cut;        /* and cuts the log to nothing */
-    size_t idle_readers; /* read connections kept open */
+    int64_t wal_limit; /* bytes of log after which a write checkpoints */
+    bool wal_cut;      /* and cuts the log to nothing */
     void (*on_commit)(void *context);
     void *context;
 };
