@@ -80,8 +80,8 @@ export class Worker<T = unknown> {
           for (const message of await this.#take(limit - this.#busy.size)) this.#start(message);
           failures = 0;
         } catch (error) {
-          if (error instanceof KvsError && error.status >= 400 && error.status < 500 && error.status !== 429) throw error;
           this.#options.onError?.(error);
+          if (error instanceof KvsError && error.status >= 400 && error.status < 500 && error.status !== 429) throw error;
           await pause(backoff(failures++), signal).catch(() => undefined);
         }
       }

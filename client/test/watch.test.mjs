@@ -18,7 +18,7 @@ const text = (entries) => entries.map((e) => `${e.key}@${e.revision}${e.operatio
 
 // Both ways that a watch may go.
 for (const stream of [true, false]) {
-  describe(stream ? "streaming" : "long polls", () => {
+  describe(stream ? "streaming" : "long polls", { timeout: 60_000 }, () => {
     let client;
     let kv;
     before(async () => {
@@ -152,6 +152,20 @@ for (const stream of [true, false]) {
       assert.deepEqual(seen, [[null, null], [1, 2], [null, 2]]);
     });
 
+    test("watched keys: transactions that come together are shown one by one", async () => {
+      const seen = [];
+      const watch = client.watch([["a"], ["b"]], (entries) => seen.push(entries.map((entry) => entry?.value ?? null)));
+      await until(() => seen.length === 1);
+      const store = server.buckets.get("default");
+      store.options.history = 9;
+      store.commit([{ key: ["a"], value: 1 }]);
+      store.commit([{ key: ["b"], value: 2 }]);
+      store.commit([{ key: ["a"], value: 3 }]);
+      await until(() => seen.length === 4);
+      watch.cancel();
+      assert.deepEqual(seen, [[null, null], [1, null], [1, 2], [3, 2]]);
+    });
+
     test("watched keys as an iteration", async () => {
       const seen = [];
       setTimeout(() => client.set(["a"], 1), 30);
@@ -180,7 +194,7 @@ for (const stream of [true, false]) {
   });
 }
 
-describe("faults", () => {
+describe("faults", { timeout: 60_000 }, () => {
   let client;
   before(async () => {
     server = await startFake();
@@ -224,6 +238,37 @@ describe("faults", () => {
     await writer;
     assert.deepEqual(seen, bucket.entries.map((entry) => `${entry.key.join(".")}@${entry.revision}`));
     assert.ok(server.count("/kv/watch") > 5, `${server.count("/kv/watch")} streams`);
+  });
+
+  test("a cut between two entries of one transaction loses neither and repeats neither", async () => {
+    const kv = await client.kv("b");
+    const watch = await kv.watch();
+    await watch.initialized;
+    let cut = true;
+    for (const res of server.streams) {
+      const { write } = res;
+      res.write = (chunk) => {
+        if (cut) write.call(res, chunk);
+        if (cut) setImmediate(() => res.destroy());
+        return !(cut = false);
+      };
+    }
+    bucket.commit(["a", "b", "c"].map((key) => ({ key: [key], value: 1 })));
+    bucket.commit([{ key: ["d"], value: 1 }]);
+    const seen = [];
+    for await (const entry of watch) if (seen.push(entry) === 4) break;
+    assert.equal(text(seen), "a@1 b@1 c@1 d@2");
+  });
+
+  test("a stream that ends in an orderly way is resumed, without what came already", async () => {
+    const kv = await client.kv("b");
+    const watch = await kv.watch();
+    bucket.commit([{ key: ["a"], value: 1 }]);
+    await watch.next();
+    for (const res of server.streams) res.end('{"type":"end","reason":"limit","revision":1}\n');
+    bucket.commit([{ key: ["b"], value: 1 }]);
+    assert.equal((await watch.next()).value.key, "b");
+    watch.stop();
   });
 
   test("markers that were dropped after they came do not end a watch; changes that were missed do", async () => {

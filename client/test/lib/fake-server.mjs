@@ -84,7 +84,7 @@ export class FakeServer {
       gone.abort();
     });
     const shown = (entry) => !ignoreDeletes || !entry.operation;
-    const send = (object) => res.write(`${JSON.stringify(object)}\n`);
+    const send = (object) => res.writableEnded || res.write(`${JSON.stringify(object)}\n`);
     let at = bucket.revision;
     const first = (since === undefined ? bucket.initial(include, selector) : bucket.changes(since, selector)).filter(shown);
     first.forEach((entry, index) => send({ type: "entry", entry, pending: first.length - 1 - index }));
