@@ -7,7 +7,8 @@
 #include "log.h"
 #include "mem.h"
 
-enum { BATCH_MAX = 512, APPLY_BUDGET_US = 30000 };
+/* LEAD_MS: how long a thread that only wanted its own job done commits those of others too. */
+enum { BATCH_MAX = 512, APPLY_BUDGET_US = 30000, LEAD_MS = 20 };
 
 struct commit {
     struct commit_options options;
@@ -18,6 +19,10 @@ struct commit {
     pthread_mutex_t mutex; /* guards what follows */
     struct commit_job *head, **tail;
     bool leading;
+    /* Leads where others have done so long enough; made when it is needed first. */
+    pthread_t deputy;
+    pthread_cond_t deputy_cond;
+    bool has_deputy, deputy_leads, quit;
     struct commit_stats stats;
 };
 
@@ -32,17 +37,32 @@ enum error_code commit_new(struct commit **out, const struct commit_options *opt
     c->writer = writer;
     c->tail = &c->head;
     pthread_mutex_init(&c->mutex, NULL);
+    pthread_cond_init(&c->deputy_cond, NULL);
     *out = c;
     return ERR_OK;
+}
+
+static void dismiss_deputy(struct commit *c)
+{
+    pthread_mutex_lock(&c->mutex);
+    bool there = c->has_deputy;
+    c->quit = true;
+    pthread_cond_signal(&c->deputy_cond);
+    pthread_mutex_unlock(&c->mutex);
+    if (there)
+        pthread_join(c->deputy, NULL);
 }
 
 void commit_free(struct commit *c)
 {
     if (!c)
         return;
+    dismiss_deputy(c);
     db_close(c->writer);
     writelock_close(c->lock);
     arena_free(&c->txn.arena);
+    arena_free(&c->txn.scratch);
+    pthread_cond_destroy(&c->deputy_cond);
     pthread_mutex_destroy(&c->mutex);
     mem_free(c);
 }
@@ -278,6 +298,18 @@ static struct commit_job *run_locked(struct commit *c, struct commit_job *jobs, 
     return cut;
 }
 
+/* Leaves the oldest job and those behind it whose time is up as well; returns the others. */
+static struct commit_job *split_late(struct commit_job *jobs)
+{
+    struct commit_job *last = jobs, *rest;
+
+    for (int64_t now = clock_mono(); last->next && last->next->deadline <= now;)
+        last = last->next;
+    rest = last->next;
+    last->next = NULL;
+    return rest;
+}
+
 /* Commits a batch; returns the jobs of it that must be tried again. */
 static struct commit_job *run_batch(struct commit *c, struct commit_job *jobs)
 {
@@ -287,10 +319,7 @@ static struct commit_job *run_batch(struct commit *c, struct commit_job *jobs)
 
     stats.lock_us = clock_mono_us() - start;
     if (rc) {
-        /* The oldest one's time is up; the others have theirs still to come. */
-        struct commit_job *rest = rc == ERR_BUSY ? jobs->next : NULL;
-        if (rest)
-            jobs->next = NULL;
+        struct commit_job *rest = rc == ERR_BUSY ? split_late(jobs) : NULL;
         fail_all(jobs, rc);
         return rest;
     }
@@ -298,6 +327,8 @@ static struct commit_job *run_batch(struct commit *c, struct commit_job *jobs)
     struct commit_job *rest = run_locked(c, jobs, &stats);
     writelock_release(c->lock);
     add_stats(c, &stats);
+    if (c->wrote)
+        writelock_signal(c->lock);
     if (c->wrote && c->options.on_commit)
         c->options.on_commit(c->options.context);
     return rest;
@@ -335,8 +366,28 @@ static void put_back(struct commit *c, struct commit_job *jobs)
     pthread_mutex_unlock(&c->mutex);
 }
 
-static void lead(struct commit *c)
+static void *be_deputy(void *context);
+
+/* Leaves what is queued to the deputy; false where nothing is, or there is no deputy to be had. */
+static bool hand_over(struct commit *c)
 {
+    pthread_mutex_lock(&c->mutex);
+    if (c->head && !c->has_deputy)
+        c->has_deputy = pthread_create(&c->deputy, NULL, be_deputy, c) == 0;
+    bool over = c->head && c->has_deputy;
+    if (over) {
+        c->deputy_leads = true;
+        pthread_cond_signal(&c->deputy_cond);
+    }
+    pthread_mutex_unlock(&c->mutex);
+    return over;
+}
+
+/* Commits until the queue is empty or, but for the deputy, somebody else goes on with it. */
+static void lead(struct commit *c, bool deputy)
+{
+    int64_t until = deputy ? INT64_MAX : 0; /* counted from the first commit, which is the leader's own */
+
     for (;;) {
         pthread_mutex_lock(&c->mutex);
         struct commit_job *jobs = take(c);
@@ -350,7 +401,30 @@ static void lead(struct commit *c)
             next = job->next;
             job->done(job, job->rc);
         }
+        if (!until)
+            until = clock_mono() + LEAD_MS;
+        else if (clock_mono() >= until && hand_over(c))
+            return;
     }
+}
+
+static void *be_deputy(void *context)
+{
+    struct commit *c = context;
+
+    pthread_mutex_lock(&c->mutex);
+    while (!c->quit) {
+        if (!c->deputy_leads) {
+            pthread_cond_wait(&c->deputy_cond, &c->mutex);
+            continue;
+        }
+        c->deputy_leads = false;
+        pthread_mutex_unlock(&c->mutex);
+        lead(c, true);
+        pthread_mutex_lock(&c->mutex);
+    }
+    pthread_mutex_unlock(&c->mutex);
+    return NULL;
 }
 
 void commit_submit(struct commit *c, struct commit_job *job)
@@ -365,7 +439,7 @@ void commit_submit(struct commit *c, struct commit_job *job)
     c->leading = true;
     pthread_mutex_unlock(&c->mutex);
     if (leads)
-        lead(c);
+        lead(c, false);
 }
 
 struct waiter {

@@ -1,7 +1,8 @@
 /*
  * Group commit: concurrent writes of a process are collected and committed in one transaction with one sync.  Whichever
  * thread finds nobody leading leads: it takes what is queued, commits it, calls each job's done, and goes on until the
- * queue is empty.  A thread that submits while another leads returns at once.
+ * queue is empty or, where that does not happen soon, a thread of the commit's own takes over.  A thread that submits
+ * while another leads returns at once.
  */
 #ifndef KVS_COMMIT_H
 #define KVS_COMMIT_H

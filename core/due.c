@@ -14,6 +14,7 @@ static const int turns[] = {[WAIT_TOPIC] = 16, [WAIT_CHANGES] = 1 << 30, [WAIT_L
 struct thing {
     struct wait wait;
     struct store *store;
+    int64_t now;    /* the store's: at least its last commit's, even where the clock was put back since */
     int64_t answer; /* topic, lock: wall time when it can be had, 0 never; changes: the bucket's revision */
     int woken;
 };
@@ -21,6 +22,7 @@ struct thing {
 struct reader {
     struct store *store;
     struct db *db;
+    int64_t last; /* time of its last commit */
     bool broken;
 };
 
@@ -49,6 +51,14 @@ void due_end(struct due *d)
     mem_free(d);
 }
 
+static enum error_code last_commit(struct db *db, int64_t *time)
+{
+    struct db_query *q = db_start_n(db, SQL_STATE_LOAD, NULL, 0);
+    if (db_step(q))
+        *time = db_int(q, 0);
+    return db_end(q);
+}
+
 static struct reader *reader_of(struct due *d, struct store *store)
 {
     for (size_t i = 0; i < STORES; i++) {
@@ -58,6 +68,8 @@ static struct reader *reader_of(struct due *d, struct store *store)
         r->store = store;
         if (!r->db && store_reader(store, &r->db))
             r->db = NULL;
+        else if (!r->last)
+            r->broken = last_commit(r->db, &r->last) != ERR_OK;
         return r->db && !r->broken ? r : NULL;
     }
     return NULL;
@@ -86,10 +98,11 @@ static void ask(struct due *d, struct thing *t)
     t->answer = 0;
     if (!r)
         return;
+    t->now = r->last > d->now ? r->last : d->now;
     if (t->wait.kind == WAIT_TOPIC)
         rc = message_next_due(r->db, t->wait.name, t->wait.len, &t->answer);
     else if (t->wait.kind == WAIT_LOCK)
-        rc = lock_free_at(r->db, &t->wait, d->now, &t->answer);
+        rc = lock_free_at(r->db, &t->wait, t->now, &t->answer);
     else
         rc = bucket_revision(r->db, &t->wait, &t->answer);
     if (rc)
@@ -122,8 +135,8 @@ bool due_is(struct due *d, const struct call *call, int64_t *next)
         return t->answer > call->wait.since;
     if (t->answer == 0)
         return false;
-    if (t->answer > d->now) {
-        int64_t mono = d->mono + (t->answer - d->now);
+    if (t->answer > t->now) {
+        int64_t mono = d->mono + (t->answer - t->now);
         *next = mono < *next ? mono : *next;
         return false;
     }

@@ -45,7 +45,7 @@ enum error_code hub_new(struct hub **out, struct kvs *kvs)
 
 void hub_add_store(struct hub *h, const struct store *store)
 {
-    wake_add_log(h->wake, store_path(store));
+    wake_add_store(h->wake, store_path(store));
 }
 
 void hub_free(struct hub *h)

@@ -1,6 +1,6 @@
 /*
  * Requests that wait: who they are, what wakes them, when their time is up.  Commits of this process wake them at once;
- * those of others through a watch on the write-ahead log, and a slow poll where that fails.
+ * those of others through a watch on the writer lock's file, and a slow poll where that fails.
  */
 #ifndef KVS_HUB_H
 #define KVS_HUB_H

@@ -10,7 +10,7 @@
 /* Keys of one step, collected before anything is written to the table that they are read from. */
 struct found {
     int64_t bucket;
-    struct entry entry;
+    struct key key;
 };
 
 static enum error_code collect_expired(struct txn *t, int64_t limit, struct found **list, size_t *count)
@@ -27,15 +27,15 @@ static enum error_code collect_expired(struct txn *t, int64_t limit, struct foun
         }
         struct found *f = &(*list)[(*count)++];
         f->bucket = db_int(q, 0);
-        rc = entry_read(q, 1, f->bucket, &f->entry);
-        if (!rc)
-            rc = entry_keep(&f->entry, &t->arena);
+        const void *data = db_blob(q, 1, &f->key.len);
+        f->key.data = (const unsigned char *)arena_dup(&t->arena, data, f->key.len);
+        rc = f->key.data ? ERR_OK : ERR_NO_MEMORY;
     }
     enum error_code end = db_end(q);
     return rc ? rc : end;
 }
 
-/* The bucket whose rows have this id; NULL where it was destroyed. */
+/* The bucket whose rows have this id; NULL where it was destroyed or reset, maybe in this very transaction. */
 static enum error_code bucket_by_id(struct txn *t, int64_t id, struct bucket **b)
 {
     struct db_query *q = db_start(t->db, SQL_BUCKET_BY_ID, DB_INT(id));
@@ -53,10 +53,24 @@ static enum error_code bucket_by_id(struct txn *t, int64_t id, struct bucket **b
     enum error_code end = db_end(q);
     if (rc || end || !name)
         return rc ? rc : end;
-    return txn_bucket(t, name, b, NULL);
+    rc = txn_bucket(t, name, b, NULL);
+    if (rc == ERR_NO_BUCKET || (!rc && (*b)->id != id)) {
+        *b = NULL;
+        return ERR_OK;
+    }
+    return rc;
 }
 
-enum error_code maint_expire(struct txn *t, int64_t limit, int64_t *count)
+static enum error_code expire_one(struct txn *t, struct bucket *b, const struct key *key, int64_t *revision)
+{
+    struct entry e;
+
+    arena_reset(&t->scratch);
+    enum error_code rc = entry_find(t->db, b->id, key, &e, &t->scratch);
+    return rc ? rc : entry_expire(t, b, &e, revision);
+}
+
+enum error_code maint_expire(struct txn *t, int64_t limit, int64_t *count, bool *more)
 {
     struct found *list;
     size_t n;
@@ -64,18 +78,21 @@ enum error_code maint_expire(struct txn *t, int64_t limit, int64_t *count)
     int64_t revision = 0, id = 0;
     enum error_code rc = collect_expired(t, limit, &list, &n);
 
+    *count = 0;
+    *more = (int64_t)n == limit;
     for (size_t i = 0; !rc && i < n; i++) {
         if (i == 0 || list[i].bucket != id) {
             id = list[i].bucket;
             revision = 0;
             rc = bucket_by_id(t, id, &b);
         }
-        if (!rc && b)
-            rc = entry_expire(t, b, &list[i].entry, &revision);
-        else if (!rc)
-            rc = db_run(t->db, SQL_ENTRY_DROP, DB_INT(id), DB_BLOB(list[i].entry.key.data, list[i].entry.key.len));
+        if (!rc && b) {
+            rc = expire_one(t, b, &list[i].key, &revision);
+            ++*count;
+        } else if (!rc) {
+            rc = db_run(t->db, SQL_ENTRY_DROP, DB_INT(id), DB_BLOB(list[i].key.data, list[i].key.len));
+        }
     }
-    *count = (int64_t)n;
     return rc;
 }
 
@@ -83,8 +100,11 @@ struct step {
     struct commit_job job;
     enum error_code (*run)(struct step *step, struct txn *t);
     int64_t count;   /* done by the last transaction */
-    char after[264]; /* topic or bucket that was last visited */
+    char after[264]; /* topic or bucket that was last visited, as of the last commit */
     size_t after_len;
+    /* What the transaction under way came to: */
+    char next[264];
+    size_t next_len;
     bool over;
 };
 
@@ -92,25 +112,29 @@ static enum error_code apply_step(struct commit_job *job, struct txn *t)
 {
     struct step *s = (struct step *)job;
     s->count = 0;
+    s->over = false;
+    memcpy(s->next, s->after, sizeof s->after);
+    s->next_len = s->after_len;
     return s->run(s, t);
 }
 
 static enum error_code expire_step(struct step *s, struct txn *t)
 {
-    enum error_code rc = maint_expire(t, MAINT_STEP, &s->count);
-    s->over = s->count < MAINT_STEP;
+    bool more;
+    enum error_code rc = maint_expire(t, MAINT_STEP, &s->count, &more);
+    s->over = !more;
     return rc;
 }
 
 /* Goes on to the next name, or to the end. */
 static void advance(struct step *s, const char *name, size_t len)
 {
-    s->over = !name || len >= sizeof s->after;
+    s->over = !name || len >= sizeof s->next;
     if (s->over)
         return;
-    memcpy(s->after, name, len);
-    s->after[len] = '\0';
-    s->after_len = len;
+    memcpy(s->next, name, len);
+    s->next[len] = '\0';
+    s->next_len = len;
 }
 
 static enum error_code lapse_step(struct step *s, struct txn *t)
@@ -199,8 +223,11 @@ static enum error_code run_steps(struct store *store, enum error_code (*run)(str
 
     while (!rc && !s.over) {
         rc = commit_wait(store_commit(store), &s.job);
-        if (!rc)
-            *total += s.count;
+        if (rc)
+            break;
+        *total += s.count;
+        memcpy(s.after, s.next, sizeof s.after);
+        s.after_len = s.next_len;
     }
     return rc;
 }

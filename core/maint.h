@@ -21,8 +21,11 @@ struct maint_report {
 /* One whole run over every store, then a checkpoint.  report may be NULL. */
 enum error_code maint_run(struct kvs *kvs, struct maint_report *report);
 
-/* One step, for whoever has a transaction: at most limit entries that have expired; *count gets how many. */
-enum error_code maint_expire(struct txn *t, int64_t limit, int64_t *count);
+/*
+ * One step, for whoever has a transaction: looks at no more than limit entries that have expired.  *count gets how many keys
+ * it removed (what a destroyed or reset bucket left behind goes too, uncounted), *more whether others may remain.
+ */
+enum error_code maint_expire(struct txn *t, int64_t limit, int64_t *count, bool *more);
 
 /* Copies the log into the database; truncate also cuts it. */
 enum error_code maint_checkpoint(struct store *store, bool truncate);

@@ -76,7 +76,9 @@ enum error_code check_holds(struct txn *t, const struct bucket *b, const struct 
                             int64_t *revision, int64_t *version)
 {
     struct entry e;
-    enum error_code rc = entry_find(t->db, b->id, &c->key, &e, &t->arena);
+
+    arena_reset(&t->scratch);
+    enum error_code rc = entry_find(t->db, b->id, &c->key, &e, &t->scratch);
     if (rc)
         return rc;
     bool live = entry_is_live(&e, t->now);
@@ -105,7 +107,8 @@ enum error_code mutation_expire(struct txn *t, struct bucket *b, const struct mu
 
     if (m->type == MUTATION_DELETE || m->type == MUTATION_TOUCH)
         return ERR_OK;
-    enum error_code rc = entry_find(t->db, b->id, &m->key, &old, &t->arena);
+    arena_reset(&t->scratch);
+    enum error_code rc = entry_find(t->db, b->id, &m->key, &old, &t->scratch);
     return rc ? rc : entry_expire(t, b, &old, revision);
 }
 
@@ -163,7 +166,7 @@ static enum error_code apply_increment(struct txn *t, struct bucket *b, const st
     int64_t expires = live && !m->has_ttl ? old->expires : bucket_expiry(b, t->now, m->ttl);
     struct entry e;
 
-    enum error_code rc = live ? value_expand(&old->value, &t->arena) : ERR_OK;
+    enum error_code rc = live ? value_expand(&old->value, &t->scratch) : ERR_OK;
     if (rc)
         return rc;
     const char *text = (const char *)old->value.data;
@@ -212,7 +215,8 @@ enum error_code mutation_apply(struct txn *t, struct bucket *b, const struct mut
     struct entry old;
 
     *r = (struct mutation_result){0};
-    enum error_code rc = entry_find(t->db, b->id, &m->key, &old, &t->arena);
+    arena_reset(&t->scratch);
+    enum error_code rc = entry_find(t->db, b->id, &m->key, &old, &t->scratch);
     if (rc)
         return rc;
     switch (m->type) {

@@ -62,14 +62,15 @@ enum error_code kv_reset(struct call *call, struct txn *t)
 
 enum error_code kv_clean_expired(struct call *call, struct txn *t)
 {
-    enum error_code rc = maint_expire(t, MAINT_STEP, &call->step);
+    bool more;
+    enum error_code rc = maint_expire(t, MAINT_STEP, &call->step, &more);
     if (rc)
         return rc;
     answer_ok(call);
     json_out_name(&call->json, "deleted");
     json_out_int(&call->json, call->total + call->step);
     json_out_end(&call->json);
-    return go_on(call, call->step == MAINT_STEP);
+    return go_on(call, more);
 }
 
 /* Whether the database answers: a connection to it, its state, its format. */

@@ -30,6 +30,7 @@ void txn_forget(struct txn *t)
     t->wrote = false;
     t->job = 0;
     arena_reset(&t->arena);
+    arena_reset(&t->scratch);
 }
 
 enum error_code txn_flush(struct txn *t)

@@ -16,6 +16,8 @@
 struct txn {
     struct db *db;
     struct arena arena; /* until the transaction's end */
+    /* For what one mutation reads: values may be large and mutations many.  Whoever needs it resets it first. */
+    struct arena scratch;
     int64_t now;        /* the commit's time: at least the last commit's */
     int64_t last_message;
     int64_t last_fence;

@@ -14,11 +14,11 @@ struct wake {
     int poll_fd; /* an epoll set of the two below, so that there is one descriptor to wait for */
     int event_fd;
     int inotify_fd;
-    struct log {
+    struct lock {
         char *path;
-        int watch; /* -1 while nobody waits, or the log is not there */
-    } logs[WAKE_LOGS];
-    atomic_int log_count;
+        int watch; /* -1 while nobody waits */
+    } locks[WAKE_STORES];
+    atomic_int lock_count;
     atomic_bool on;
 };
 
@@ -47,18 +47,18 @@ enum error_code wake_new(struct wake **out)
     return ERR_OK;
 }
 
-void wake_add_log(struct wake *w, const char *db_path)
+void wake_add_store(struct wake *w, const char *db_path)
 {
-    int n = atomic_load(&w->log_count);
+    int n = atomic_load(&w->lock_count);
     size_t len = strlen(db_path);
-    char *path = n < WAKE_LOGS ? mem_alloc(len + sizeof "-wal") : NULL;
+    char *path = n < WAKE_STORES ? mem_alloc(len + sizeof ".lock") : NULL;
 
     if (!path)
         return;
     memcpy(path, db_path, len);
-    memcpy(path + len, "-wal", sizeof "-wal");
-    w->logs[n] = (struct log){path, -1};
-    atomic_store(&w->log_count, n + 1);
+    memcpy(path + len, ".lock", sizeof ".lock");
+    w->locks[n] = (struct lock){path, -1};
+    atomic_store(&w->lock_count, n + 1);
 }
 
 static void shut(int fd)
@@ -74,8 +74,8 @@ void wake_free(struct wake *w)
     shut(w->event_fd);
     shut(w->inotify_fd);
     shut(w->poll_fd);
-    for (int i = 0; i < WAKE_LOGS; i++)
-        mem_free(w->logs[i].path);
+    for (int i = 0; i < WAKE_STORES; i++)
+        mem_free(w->locks[i].path);
     mem_free(w);
 }
 
@@ -96,16 +96,16 @@ void wake_now(struct wake *w)
 
 void wake_watch(struct wake *w, bool on)
 {
-    int count = atomic_load(&w->log_count);
+    int count = atomic_load(&w->lock_count);
 
     atomic_store(&w->on, on);
     for (int i = 0; w->inotify_fd >= 0 && i < count; i++) {
-        struct log *log = &w->logs[i];
-        if (on && log->watch < 0) {
-            log->watch = inotify_add_watch(w->inotify_fd, log->path, IN_MODIFY);
-        } else if (!on && log->watch >= 0) {
-            inotify_rm_watch(w->inotify_fd, log->watch);
-            log->watch = -1;
+        struct lock *lock = &w->locks[i];
+        if (on && lock->watch < 0) {
+            lock->watch = inotify_add_watch(w->inotify_fd, lock->path, IN_MODIFY);
+        } else if (!on && lock->watch >= 0) {
+            inotify_rm_watch(w->inotify_fd, lock->watch);
+            lock->watch = -1;
         }
     }
 }

@@ -1,6 +1,6 @@
 /*
- * What interrupts a wait: this process's own commits, and, while somebody waits, a watch on the write-ahead log for those of
- * other processes.
+ * What interrupts a wait: this process's own commits, and, while somebody waits, a watch on the writer lock's file
+ * for those of other processes: every commit modifies it once it can be seen, while the log is written well before.
  */
 #ifndef KVS_WAKE_H
 #define KVS_WAKE_H
@@ -11,11 +11,11 @@
 
 struct wake;
 
-enum { WAKE_LOGS = 2 };
+enum { WAKE_STORES = 2 };
 
 enum error_code wake_new(struct wake **wake);
-/* A database file whose log is to be watched; at most WAKE_LOGS.  Without memory, the slow poll remains. */
-void wake_add_log(struct wake *wake, const char *db_path);
+/* A database file whose commits are to be watched; at most WAKE_STORES.  Without memory, the slow poll remains. */
+void wake_add_store(struct wake *wake, const char *db_path);
 void wake_free(struct wake *wake);
 
 /* Readable when there is news. */

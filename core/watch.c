@@ -107,8 +107,9 @@ void watches_add(struct watches *w, struct watcher *watcher)
 static enum error_code apply_expiry(struct commit_job *job, struct txn *t)
 {
     int64_t count;
+    bool more;
     (void)job;
-    return maint_expire(t, MAINT_STEP, &count);
+    return maint_expire(t, MAINT_STEP, &count, &more);
 }
 
 static void expiry_done(struct commit_job *job, enum error_code rc)

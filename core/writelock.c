@@ -143,6 +143,13 @@ void writelock_release(struct writelock *lock)
     set_lock(lock, F_UNLCK, HELD, F_OFD_SETLK);
 }
 
+void writelock_signal(struct writelock *lock)
+{
+    /* Where it fails (disk full), those who wait find out by their slow poll. */
+    if (pwrite(lock->fd, "", 1, 0) < 0)
+        return;
+}
+
 int writelock_contended(struct writelock *lock)
 {
     struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = TURNSTILE, .l_len = 1};

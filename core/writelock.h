@@ -26,6 +26,9 @@ void writelock_close(struct writelock *lock);
 enum error_code writelock_take(struct writelock *lock, int64_t deadline);
 void writelock_release(struct writelock *lock);
 
+/* Tells whoever watches the lock file for modifications (wake.h) that something was committed. */
+void writelock_signal(struct writelock *lock);
+
 /* Whether some process holds or waits for the lock: a long job asks, to make way. */
 int writelock_contended(struct writelock *lock);
 

@@ -165,7 +165,7 @@ int command_tail(struct tool *tool)
     if (rc) {
         tool_failed("cannot follow the bucket", rc, &err);
     } else {
-        wake_add_log(wake, store_path(t.store));
+        wake_add_store(wake, store_path(t.store));
         wake_watch(wake, true);
         status = follow(&t, wake);
     }
