@@ -10,13 +10,23 @@
 
 #include "tool.h"
 
+/* The file and what SQLite may put beside it: a rollback journal, or a log where the copy is verified. */
+static const char *const endings[] = {"", "-journal", "-wal", "-shm"};
+
+enum { FILES = sizeof endings / sizeof endings[0] };
+
 /* For the signal handler, which gets nothing else. */
-static char unfinished[PATH_MAX], unfinished_journal[PATH_MAX + 16];
+static char unfinished[FILES][PATH_MAX + 16];
+
+static void remove_unfinished(void)
+{
+    for (size_t i = 0; i < FILES; i++)
+        unlink(unfinished[i]);
+}
 
 static void on_signal(int signal_number)
 {
-    unlink(unfinished);
-    unlink(unfinished_journal);
+    remove_unfinished();
     signal(signal_number, SIG_DFL);
     raise(signal_number);
 }
@@ -44,8 +54,8 @@ static int make(struct tempfile *t)
     sigprocmask(SIG_BLOCK, &set, &before);
     int fd = mkstemp(t->path), why = errno;
     if (fd >= 0) {
-        strcpy(unfinished, t->path);
-        snprintf(unfinished_journal, sizeof unfinished_journal, "%s-journal", t->path);
+        for (size_t i = 0; i < FILES; i++)
+            snprintf(unfinished[i], sizeof unfinished[i], "%s%s", t->path, endings[i]);
         handle_signals(true);
     }
     sigprocmask(SIG_SETMASK, &before, NULL);
@@ -132,8 +142,7 @@ void tempfile_drop(struct tempfile *t)
 {
     if (!t->there)
         return;
-    unlink(t->path);
-    unlink(unfinished_journal);
+    remove_unfinished();
     t->there = false;
     handle_signals(false);
 }
