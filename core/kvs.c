@@ -15,7 +15,8 @@
 
 enum {
     WAL_LIMIT_FCGI = 8 << 20,
-    WAL_LIMIT_CGI = 1 << 20 /* whoever opens the file next may have to read all of it */
+    WAL_LIMIT_CGI = 1 << 20, /* whoever opens the file next may have to read all of it */
+    MAINT_SLICE_MS = 10      /* of maintenance at a time, in a tick */
 };
 
 void service_on_commit(void *context)
@@ -55,7 +56,8 @@ struct kvs *kvs_open(const struct config *config, enum kvs_mode mode, char *mess
     kvs->mode = mode;
     kvs->started = clock_mono();
     kvs->auth = auth_new(config);
-    enum error_code rc = kvs->auth ? ERR_OK : ERR_NO_MEMORY;
+    kvs->maint = maint_new(kvs);
+    enum error_code rc = kvs->auth && kvs->maint ? ERR_OK : ERR_NO_MEMORY;
     if (!rc)
         rc = hub_new(&kvs->hub, kvs);
     if (!rc)
@@ -78,6 +80,7 @@ void kvs_close(struct kvs *kvs)
     store_close(kvs->memory);
     store_close(kvs->file);
     pthread_mutex_destroy(&kvs->memory_mutex);
+    maint_free(kvs->maint);
     auth_free(kvs->auth);
     mem_free(kvs);
 }
@@ -124,12 +127,14 @@ static int until_maintenance(struct kvs *kvs)
         return -1;
     if (!kvs->next_maint)
         kvs->next_maint = now + every;
-    if (now >= kvs->next_maint) {
-        maint_run(kvs, NULL);
-        now = clock_mono();
-        kvs->next_maint = now + every;
-    }
-    return (int)(kvs->next_maint - now);
+    if (now < kvs->next_maint)
+        return (int)(kvs->next_maint - now);
+    /* Streams wait while this thread is at it. */
+    bool over;
+    maint_slice(kvs->maint, now + MAINT_SLICE_MS, &over);
+    if (over)
+        kvs->next_maint = clock_mono() + every;
+    return over ? (int)every : 0;
 }
 
 int kvs_tick(struct kvs *kvs, bool own_maintenance)

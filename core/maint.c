@@ -1,9 +1,11 @@
 #include "maint.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "clock.h"
 #include "entry.h"
+#include "mem.h"
 #include "message.h"
 #include "storage.h"
 
@@ -214,24 +216,6 @@ static enum error_code lock_step(struct step *s, struct txn *t)
     return db_run_count(t->db, &s->count, SQL_LOCK_DROP_OLD, DB_INT(t->now));
 }
 
-/* Runs one kind of step to its end; *total is added to. */
-static enum error_code run_steps(struct store *store, enum error_code (*run)(struct step *, struct txn *),
-                                 int64_t *total)
-{
-    struct step s = {.job = {.apply = apply_step}, .run = run};
-    enum error_code rc = ERR_OK;
-
-    while (!rc && !s.over) {
-        rc = commit_wait(store_commit(store), &s.job);
-        if (rc)
-            break;
-        *total += s.count;
-        memcpy(s.after, s.next, sizeof s.after);
-        s.after_len = s.next_len;
-    }
-    return rc;
-}
-
 struct checkpoint_job {
     struct commit_job job;
     bool truncate;
@@ -249,30 +233,102 @@ enum error_code maint_checkpoint(struct store *store, bool truncate)
     return commit_wait(store_commit(store), &c.job);
 }
 
-static enum error_code run_store(struct store *store, struct maint_report *r)
+/* What a run does in each store, in order, and where it is counted. */
+static const struct phase {
+    enum error_code (*run)(struct step *, struct txn *);
+    size_t total; /* offset in struct maint_report */
+} phases[] = {
+    {expire_step, offsetof(struct maint_report, expired)}, {lapse_step, offsetof(struct maint_report, lapsed)},
+    {marker_step, offsetof(struct maint_report, markers)}, {doomed_step, offsetof(struct maint_report, rows)},
+    {dedupe_step, offsetof(struct maint_report, names)},   {lock_step, offsetof(struct maint_report, locks)},
+};
+
+enum { PHASES = sizeof phases / sizeof phases[0] };
+
+struct maint {
+    struct kvs *kvs;
+    struct store *store; /* the one at work; NULL between runs */
+    size_t phase;
+    struct step step;
+    struct maint_report report;
+};
+
+struct maint *maint_new(struct kvs *kvs)
 {
-    int64_t dedupe = 0, locks = 0;
-    enum error_code rc = run_steps(store, expire_step, &r->expired);
-    if (!rc)
-        rc = run_steps(store, lapse_step, &r->lapsed);
-    if (!rc)
-        rc = run_steps(store, marker_step, &r->markers);
-    if (!rc)
-        rc = run_steps(store, doomed_step, &r->rows);
-    if (!rc)
-        rc = run_steps(store, dedupe_step, &dedupe);
-    if (!rc)
-        rc = run_steps(store, lock_step, &locks);
-    return rc ? rc : maint_checkpoint(store, false);
+    struct maint *m = mem_zalloc(1, sizeof *m);
+    if (m)
+        m->kvs = kvs;
+    return m;
+}
+
+void maint_free(struct maint *m)
+{
+    mem_free(m);
+}
+
+static void begin_store(struct maint *m, struct store *store)
+{
+    m->store = store;
+    m->phase = 0;
+    m->step = (struct step){.job = {.apply = apply_step}};
+}
+
+/* One transaction of the phase at work. */
+static enum error_code run_step(struct maint *m)
+{
+    const struct phase *phase = &phases[m->phase];
+    int64_t *total = (int64_t *)(void *)((char *)&m->report + phase->total);
+
+    m->step.run = phase->run;
+    enum error_code rc = commit_wait(store_commit(m->store), &m->step.job);
+    if (rc)
+        return rc;
+    *total += m->step.count;
+    memcpy(m->step.after, m->step.next, sizeof m->step.after);
+    m->step.after_len = m->step.next_len;
+    if (m->step.over) {
+        m->phase++;
+        m->step = (struct step){.job = {.apply = apply_step}};
+    }
+    return ERR_OK;
+}
+
+/* The store's phases are over: its log goes into the database, then comes the other store. */
+static enum error_code end_store(struct maint *m)
+{
+    struct store *memory = NULL;
+    enum error_code rc = maint_checkpoint(m->store, false);
+
+    if (!rc && m->store == m->kvs->file)
+        rc = storage_memory(m->kvs, false, &memory);
+    begin_store(m, memory);
+    return rc;
+}
+
+enum error_code maint_slice(struct maint *m, int64_t until, bool *over)
+{
+    enum error_code rc = ERR_OK;
+
+    if (!m->store) {
+        m->report = (struct maint_report){0};
+        begin_store(m, m->kvs->file);
+    }
+    do
+        rc = m->phase < PHASES ? run_step(m) : end_store(m);
+    while (!rc && m->store && clock_mono() < until);
+    if (rc)
+        m->store = NULL;
+    *over = !m->store;
+    return rc;
 }
 
 enum error_code maint_run(struct kvs *kvs, struct maint_report *report)
 {
-    struct maint_report own = {0}, *r = report ? report : &own;
-    struct store *memory;
-    enum error_code rc = run_store(kvs->file, r);
+    struct maint m = {.kvs = kvs};
+    bool over;
+    enum error_code rc = maint_slice(&m, INT64_MAX, &over);
 
-    if (!rc)
-        rc = storage_memory(kvs, false, &memory);
-    return rc || !memory ? rc : run_store(memory, r);
+    if (report)
+        *report = m.report;
+    return rc;
 }

@@ -16,10 +16,22 @@ struct maint_report {
     int64_t lapsed;  /* leases that ran out: messages put back or made dead letters */
     int64_t markers; /* old markers dropped */
     int64_t rows;    /* rows of destroyed buckets removed */
+    int64_t names;   /* dedupe ids that are no longer held */
+    int64_t locks;   /* locks whose time is over */
 };
 
 /* One whole run over every store, then a checkpoint.  report may be NULL. */
 enum error_code maint_run(struct kvs *kvs, struct maint_report *report);
+
+/*
+ * The same in slices, for a thread that has other things to do: each call goes on where the last one stopped, at most until
+ * `until` (clock_mono) and one small transaction more.  *over: the run has come to its end (or failed); the next call begins
+ * another.  maint_new gives NULL when out of memory.
+ */
+struct maint;
+struct maint *maint_new(struct kvs *kvs);
+void maint_free(struct maint *maint);
+enum error_code maint_slice(struct maint *maint, int64_t until, bool *over);
 
 /*
  * One step, for whoever has a transaction: looks at no more than limit entries that have expired.  *count gets how many keys

@@ -15,6 +15,7 @@
 #include "store.h"
 
 struct hub;
+struct maint;
 
 struct kvs {
     const struct config *config; /* the caller's */
@@ -27,7 +28,8 @@ struct kvs {
     struct hub *hub;
     int64_t started; /* clock_mono */
     atomic_bool stopping;
-    int64_t next_maint; /* clock_mono; the ticking thread's */
+    struct maint *maint; /* the ticking thread's, as is the next */
+    int64_t next_maint;  /* clock_mono; the ticking thread's */
 };
 
 /* What every store's on_commit is; context is the struct kvs. */
