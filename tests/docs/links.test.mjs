@@ -6,8 +6,11 @@ import { it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
-const FILES = ['README.md', ...fs.readdirSync(path.join(ROOT, 'doc')).filter((name) => name.endsWith('.md')).map((name) => `doc/${name}`)];
-const TOP = fs.readdirSync(ROOT, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+const list = (dir) => fs.readdirSync(path.join(ROOT, dir), { withFileTypes: true });
+const DOCS = list('doc').filter((entry) => entry.name.endsWith('.md'));
+const FILES = ['README.md', ...DOCS.map((entry) => `doc/${entry.name}`)];
+const TOP = list('.').filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+const PAGES = list('doc/man').map((entry) => entry.name.replace(/\.in$/, '').replace(/\.[0-9]$/, ''));
 
 // As GitHub makes them of headings.
 function anchors(text) {
@@ -31,7 +34,9 @@ for (const file of FILES) {
       const [name, anchor] = link.split('#');
       const target = name === '' ? path.join(ROOT, file) : path.join(ROOT, path.dirname(file), name);
       assert.ok(fs.existsSync(target), `${link}: there is no such file`);
-      if (anchor !== undefined) assert.ok(anchors(fs.readFileSync(target, 'utf8')).includes(anchor), `${link}: there is no such heading`);
+      if (anchor === undefined) continue;
+      const known = anchors(fs.readFileSync(target, 'utf8'));
+      assert.ok(known.includes(anchor), `${link}: there is no such heading`);
     }
   });
 
@@ -46,10 +51,9 @@ for (const file of FILES) {
   });
 
   it(`${file}: every manual page named is there`, () => {
-    for (const [, list] of text.matchAll(/`man ([^`]+)`((?:, `[^`]+`)*)/g)) {
-      for (const page of list.split(' ')) {
-        const there = fs.readdirSync(path.join(ROOT, 'doc/man')).some((name) => new RegExp(`^${page}\\.[0-9](\\.in)?$`).test(name));
-        assert.ok(there, `man ${page}: there is no such page`);
+    for (const [, first, more] of text.matchAll(/`man ([^`]+)`((?:, `[^`]+`)*)/g)) {
+      for (const page of [first, ...[...more.matchAll(/`([^`]+)`/g)].map(([, name]) => name)]) {
+        assert.ok(PAGES.includes(page), `man ${page}: there is no such page`);
       }
     }
   });

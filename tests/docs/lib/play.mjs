@@ -149,7 +149,9 @@ export class Player {
       for (const other of it.before) await this.meanwhile(other);
       const { statusCode, headers } = await exchange.head();
       if (statusCode !== it.status) assert.fail(`${where}: ${statusCode}, not ${it.status}: ${await exchange.whole()}`);
-      for (const [name, value] of it.answerHeaders) match(value, headers[name.toLowerCase()] ?? '', this.names, `${where}: ${name}`);
+      for (const [name, value] of it.answerHeaders) {
+        match(value, headers[name.toLowerCase()] ?? '', this.names, `${where}: ${name}`);
+      }
       if (it.steps.length > 0) await this.stream(exchange, it.steps, where);
       else match(it.answer, await exchange.whole(), this.names, where);
     } finally {
