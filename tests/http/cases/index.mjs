@@ -1,13 +1,18 @@
 // The groups of cases, in the order they run.
 import * as atomic from './atomic.mjs';
+import * as buckets from './buckets.mjs';
+import * as changes from './changes.mjs';
 import * as conventions from './conventions.mjs';
 import * as exactness from './exactness.mjs';
 import * as fields from './fields.mjs';
+import * as history from './history.mjs';
 import * as increment from './increment.mjs';
 import * as keys from './keys.mjs';
 import * as kv from './kv.mjs';
 import * as leases from './leases.mjs';
+import * as limits from './limits.mjs';
 import * as list from './list.mjs';
+import * as memory from './memory.mjs';
 import * as queue from './queue.mjs';
 import * as reset from './reset.mjs';
 import * as ttl from './ttl.mjs';
@@ -25,6 +30,11 @@ export const EVERYTHING = [
   queue,
   leases,
   fields,
+  buckets,
+  history,
+  changes,
+  limits,
+  memory,
   reset,
 ];
 

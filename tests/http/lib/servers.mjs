@@ -334,10 +334,22 @@ export class Deployment {
     return problems;
   }
 
+  // The data of memory buckets, which by default lies outside the directory.
+  removeMemory() {
+    const found = fs.statSync(this.dbPath, { bigint: true, throwIfNoEntry: false });
+    if (found === undefined) return;
+    const name = `/dev/shm/kvs-${found.dev.toString(16)}-${found.ino.toString(16)}.db`;
+    for (const file of ['', '-wal', '-shm', '.lock']) fs.rmSync(name + file, { force: true });
+  }
+
   remove() {
     living.delete(this);
-    if (process.env.KVS_KEEP) process.stderr.write(`kept ${this.dir}\n`);
-    else fs.rmSync(this.dir, { recursive: true, force: true });
+    if (process.env.KVS_KEEP) {
+      process.stderr.write(`kept ${this.dir}\n`);
+      return;
+    }
+    this.removeMemory();
+    fs.rmSync(this.dir, { recursive: true, force: true });
   }
 
   // Stops everything and answers the problems seen: processes that stayed, log lines that nothing announced.
