@@ -86,6 +86,7 @@ static const struct option options[] = {
     NUMBER(busy_timeout, KIND_INT, 0, DAY_S * 1000),
     NUMBER(maint_interval, KIND_INT, 0, DAY_S * 365),
     NUMBER(dedupe_window, KIND_INT, 0, DAY_S * 365 * 1000),
+    NUMBER(dead_ttl, KIND_INT, 0, DAY_S * 36500),
     NUMBER(stream_limit, KIND_INT, 1, DAY_S),
     NUMBER(io_timeout, KIND_INT, 1, DAY_S * 1000),
     CHOICE(log_level, "error, warning, info or debug"),
@@ -279,4 +280,5 @@ void config_free(struct config *c)
         mem_free(*member);
         *member = NULL;
     }
+    token_free(&c->tokens);
 }

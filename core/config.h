@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "log.h"
+#include "token.h"
 
 enum config_durability { DURABILITY_FULL, DURABILITY_RELAXED };
 
@@ -23,10 +24,12 @@ struct config {
     int64_t busy_timeout;     /* ms a write waits for its slot, default 5000 */
     int64_t maint_interval;   /* s between maintenance runs inside kvs.fcgi, default 60, 0 off */
     int64_t dedupe_window;    /* ms a dedupeId is held after its message is gone, default 120000 */
+    int64_t dead_ttl;         /* s a dead letter is kept, default 0: until it is redriven, discarded or purged */
     int64_t stream_limit;     /* s a stream or long poll may last under CGI, default 25 */
     int64_t io_timeout;       /* ms a peer may stall a read or write, default 10000 */
     enum log_level log_level; /* default info */
     bool log_json;
+    struct tokens tokens; /* of the file; the configuration's own */
 };
 
 /*
@@ -35,7 +38,7 @@ struct config {
  * Environment wins over the file; flags are applied by the caller with config_set afterwards.
  * On failure returns false and writes one line without any secret into message.
  * A file that group or others can write, or that holds a token and that others can read, is refused; so are unknown
- * names, bad numbers, sections that are not known.
+ * names, bad numbers, sections that are not known, tokens that lack something.
  */
 bool config_load(struct config *c, const char *argv0, char *message, size_t message_size);
 

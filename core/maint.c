@@ -101,6 +101,7 @@ enum error_code maint_expire(struct txn *t, int64_t limit, int64_t *count, bool 
 struct step {
     struct commit_job job;
     enum error_code (*run)(struct step *step, struct txn *t);
+    const struct config *config;
     int64_t count;   /* done by the last transaction */
     char after[264]; /* topic or bucket that was last visited, as of the last commit */
     size_t after_len;
@@ -150,6 +151,24 @@ static enum error_code lapse_step(struct step *s, struct txn *t)
         return rc;
     }
     rc = message_settle_lapsed(t, topic, len, MAINT_STEP, &s->count);
+    if (!rc && s->count < MAINT_STEP)
+        advance(s, topic, len);
+    return rc;
+}
+
+/* Dead letters of an age that the configuration sets an end to. */
+static enum error_code dead_step(struct step *s, struct txn *t)
+{
+    int64_t ttl = s->config->dead_ttl * 1000;
+    const char *topic;
+    size_t len;
+    enum error_code rc = ERR_OK;
+
+    if (!ttl || !message_next_topic(t->db, s->after, s->after_len, &topic, &len, &t->arena, &rc)) {
+        s->over = true;
+        return rc;
+    }
+    rc = message_drop_dead(t, topic, len, t->now - ttl, MAINT_STEP, &s->count);
     if (!rc && s->count < MAINT_STEP)
         advance(s, topic, len);
     return rc;
@@ -239,8 +258,9 @@ static const struct phase {
     size_t total; /* offset in struct maint_report */
 } phases[] = {
     {expire_step, offsetof(struct maint_report, expired)}, {lapse_step, offsetof(struct maint_report, lapsed)},
-    {marker_step, offsetof(struct maint_report, markers)}, {doomed_step, offsetof(struct maint_report, rows)},
-    {dedupe_step, offsetof(struct maint_report, names)},   {lock_step, offsetof(struct maint_report, locks)},
+    {dead_step, offsetof(struct maint_report, dead)},      {marker_step, offsetof(struct maint_report, markers)},
+    {doomed_step, offsetof(struct maint_report, rows)},    {dedupe_step, offsetof(struct maint_report, names)},
+    {lock_step, offsetof(struct maint_report, locks)},
 };
 
 enum { PHASES = sizeof phases / sizeof phases[0] };
@@ -270,7 +290,7 @@ static void begin_store(struct maint *m, struct store *store)
 {
     m->store = store;
     m->phase = 0;
-    m->step = (struct step){.job = {.apply = apply_step}};
+    m->step = (struct step){.job = {.apply = apply_step}, .config = m->kvs->config};
 }
 
 /* One transaction of the phase at work. */
@@ -288,7 +308,7 @@ static enum error_code run_step(struct maint *m)
     m->step.after_len = m->step.next_len;
     if (m->step.over) {
         m->phase++;
-        m->step = (struct step){.job = {.apply = apply_step}};
+        m->step = (struct step){.job = {.apply = apply_step}, .config = m->kvs->config};
     }
     return ERR_OK;
 }

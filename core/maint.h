@@ -14,6 +14,7 @@
 struct maint_report {
     int64_t expired; /* entries turned into markers */
     int64_t lapsed;  /* leases that ran out: messages put back or made dead letters */
+    int64_t dead;    /* old dead letters dropped */
     int64_t markers; /* old markers dropped */
     int64_t rows;    /* rows of destroyed buckets removed */
     int64_t names;   /* dedupe ids that are no longer held */

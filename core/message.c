@@ -480,3 +480,25 @@ enum error_code message_purge(struct txn *t, const char *topic, size_t topic_len
     }
     return rc;
 }
+
+enum error_code message_drop_dead(struct txn *t, const char *topic, size_t topic_len, int64_t until, int64_t limit,
+                                  int64_t *count)
+{
+    int64_t *ids = arena_alloc(&t->arena, (size_t)limit * sizeof *ids);
+    size_t n = 0;
+    struct message m;
+
+    if (!ids)
+        return ERR_NO_MEMORY;
+    struct db_query *q = db_start(t->db, SQL_MESSAGE_DEAD_OLD, DB_TEXT(topic, topic_len), DB_INT(until), DB_INT(limit));
+    while (db_step(q))
+        ids[n++] = db_int(q, 0);
+    enum error_code rc = db_end(q);
+    for (size_t i = 0; !rc && i < n; i++) {
+        rc = message_find(t, ids[i], &m);
+        if (!rc)
+            rc = message_remove(t, &m, 0);
+    }
+    *count = (int64_t)n;
+    return rc;
+}

@@ -92,6 +92,10 @@ enum error_code message_revive(struct txn *t, struct message *m);
 enum error_code message_settle_lapsed(struct txn *t, const char *topic, size_t topic_len, int64_t limit,
                                       int64_t *count);
 
+/* Removes the topic's dead letters that failed last at or before `until`, at most limit; *count gets how many. */
+enum error_code message_drop_dead(struct txn *t, const char *topic, size_t topic_len, int64_t until, int64_t limit,
+                                  int64_t *count);
+
 /* Removes every message of a topic, and its dedupe ids; *count gets how many. */
 enum error_code message_purge(struct txn *t, const char *topic, size_t topic_len, int64_t *count);
 

@@ -99,6 +99,7 @@
       " AND m.id>? ORDER BY m.id LIMIT ?")                                                                             \
     X(SQL_MESSAGE_LEASE, "SELECT state,lease,lease_until FROM message WHERE id=?")                                     \
     X(SQL_MESSAGE_DEAD_IDS, "SELECT id FROM message WHERE topic=? AND state=2 ORDER BY id LIMIT ?")                    \
+    X(SQL_MESSAGE_DEAD_OLD, "SELECT id FROM message WHERE topic=? AND state=2 AND failed<=? ORDER BY id LIMIT ?")         \
     X(SQL_MESSAGE_NEXT_READY, "SELECT min(deliver) FROM message WHERE topic=? AND state=0 AND rank=?")                 \
     X(SQL_MESSAGE_NEXT_LAPSE, "SELECT min(lease_until) FROM message WHERE topic=? AND state=1")                        \
     X(SQL_TOPIC_PURGE_READY, "DELETE FROM message WHERE topic=? AND state=0")                                          \

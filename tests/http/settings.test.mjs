@@ -104,6 +104,20 @@ withSettings('limits from the configuration', { max_body: 2000, max_value: 100, 
   });
 });
 
+withSettings('dead_ttl', { dead_ttl: 1, maint_interval: 1 }, (test) => {
+  test('maintenance drops dead letters of that age, and nothing else', async (s) => {
+    const topic = s.topic();
+    const id = await s.enqueue(topic, 1, { maxAttempts: 1 });
+    await s.enqueue(topic, 2);
+    await s.ok('/queue/dequeue', { topic });
+    await s.ok('/queue/nack', { id });
+    const counts = async () => (await s.ok('/queue/stats', { topic })).topics[topic];
+    assert.equal((await counts()).dead, 1);
+    await s.until('the end of its time', async () => (await counts()).dead === 0);
+    assert.equal((await counts()).ready, 1);
+  });
+});
+
 withSettings('allow_origin', { allow_origin: 'https://app.example' }, (test) => {
   const headers = {
     Origin: 'https://app.example',

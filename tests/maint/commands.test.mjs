@@ -88,7 +88,7 @@ describe('kvs-maint', () => {
     await sleep(20);
     const { code, out } = await s.maint([]);
     assert.equal(code, 0);
-    assert.match(out, /^expired 1 entries, settled \d+ leases, dropped \d+ markers, removed \d+ rows\n$/);
+    assert.match(out, /^expired 1 entries, settled \d+ leases, dropped \d+ dead letters and \d+ markers, removed \d+ rows\n$/);
     assert.deepEqual(await s.maint(['run', '--quiet']).then(({ code: c, out: o, err }) => [c, o, err]), [0, '', '']);
     const { out: json } = await s.maint(['run', '--json']);
     assert.equal(JSON.parse(json).ok, true);
