@@ -8,27 +8,20 @@
 #include <stddef.h>
 
 #include "config.h"
+#include "grant.h"
 #include "request.h"
-
-/* What an operation needs. */
-enum scope { SCOPE_PUBLIC, SCOPE_READ, SCOPE_WRITE, SCOPE_ADMIN };
 
 struct auth;
 
-/* What one token allows. */
-struct grant {
-    const char *name;
-    enum scope scope; /* the highest it has */
-};
-
-/* Tokens are kept hashed; NULL when out of memory. */
+/* Tokens are kept hashed; NULL when out of memory.  The named ones stay the configuration's. */
 struct auth *auth_new(const struct config *config);
 void auth_free(struct auth *auth);
 
 /*
  * The grant of the token that the request carries (Authorization: Bearer, whose scheme is case-insensitive, or X-KVS-Token),
- * NULL where there is none or it is wrong.  Compared in constant time.
+ * NULL where there is none, or it is wrong or has expired; *failed tells a token that failed from none.  Compared in constant
+ * time with every token there is.
  */
-const struct grant *auth_check(const struct auth *auth, const struct kvs_request *request);
+const struct grant *auth_check(const struct auth *auth, const struct kvs_request *request, bool *failed);
 
 #endif

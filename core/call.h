@@ -21,7 +21,7 @@
 
 struct op;
 /* What a call that found nothing waits for. */
-enum wait_kind { WAIT_TOPIC, WAIT_CHANGES, WAIT_LOCK };
+enum wait_kind { WAIT_TOPIC, WAIT_CHANGES, WAIT_LOCK, WAIT_TIME /* for nothing but the end of its time */ };
 
 struct wait {
     enum wait_kind kind;
@@ -51,9 +51,11 @@ struct call {
     int64_t rounds;           /* transactions committed for this request, with again */
     int64_t step;             /* set by apply with again: what this transaction did */
     int64_t total;            /* what earlier ones of the same request did */
+    bool failed_login;        /* it came with a token that is none of ours */
     bool unhealthy;           /* the answer is 200's, but the status 503 */
     bool empty;               /* set by the operation: there is nothing yet, wait until wait_until */
     int64_t wait_until;       /* clock_mono; 0: do not wait */
+    enum error_code late;     /* the outcome when the time is up */
     struct wait wait;         /* what for */
     struct call *next;        /* in whatever list holds it */
     struct call *prev;

@@ -26,6 +26,8 @@
 
 enum { FILE_SIZE_MAX = 1 << 20, PASSWD_ROOM = 16384 };
 
+#define TOKEN_SECTION "token "
+
 /* Where a failure's line goes. */
 struct complaint {
     char *message;
@@ -93,15 +95,31 @@ static char *read_line(char *str, int size, void *stream)
     return str;
 }
 
+/* A line of [token NAME]. */
+static void take_token(struct reading *r, const char *token, const char *name, const char *value)
+{
+    char why[200];
+
+    if (!token_is_name(token))
+        fail_line(r, "[token %.40s]: a token's name is 1 to %d of A-Z a-z 0-9 _ - .", token, TOKEN_NAME_MAX);
+    else if (!token_set(&r->config->tokens, token, name, value, why, sizeof why))
+        fail_line(r, "[token %s] %.40s: %s", token, name, why);
+}
+
 static int take_value(void *user, const char *section, const char *name, const char *value)
 {
     struct reading *r = user;
     char why[200];
     if (r->failed)
         return 0;
+    if (strncmp(section, TOKEN_SECTION, sizeof TOKEN_SECTION - 1) == 0) {
+        take_token(r, section + sizeof TOKEN_SECTION - 1, name, value);
+        return !r->failed;
+    }
     int i = config_index(name);
     if (*section)
-        fail_line(r, "there is no section [%.40s]; names stand before any section", section);
+        fail_line(r, "there is no section [%.40s]; names stand before any section, and [token NAME] is the only one",
+                  section);
     else if (i < 0)
         fail_line(r, "%.40s: there is no such name", name);
     else if (r->seen & UINT64_C(1) << i)
@@ -115,11 +133,14 @@ static int take_value(void *user, const char *section, const char *name, const c
 
 static bool parse(struct reading *r)
 {
+    char why[200];
     int error = ini_parse_stream(read_line, r, take_value, r);
     if (error > 0 && (!r->failed || error < r->line))
         return fail(r->to, "%s:%d: must be: name = value", r->path, error);
     if (r->failed)
         return false;
+    if (error == 0 && !token_judge(&r->config->tokens, why, sizeof why))
+        return fail(r->to, "%s: %s", r->path, why);
     return error == 0 || fail(r->to, "%s: out of memory", r->path);
 }
 

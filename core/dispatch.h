@@ -10,10 +10,11 @@
 #include "txn.h"
 
 enum op_flags {
-    OP_GET = 1,     /* answers GET and HEAD */
-    OP_POST = 2,    /* answers POST with a JSON body */
-    OP_EMPTY = 4,   /* the body may be missing */
-    OP_SNAPSHOT = 8 /* read gets a snapshot with the bucket found in it */
+    OP_GET = 1,      /* answers GET and HEAD */
+    OP_POST = 2,     /* answers POST with a JSON body */
+    OP_EMPTY = 4,    /* the body may be missing */
+    OP_SNAPSHOT = 8, /* read gets a snapshot with the bucket found in it */
+    OP_BUCKET = 16   /* it is about call->bucket, which the token must cover */
 };
 
 struct op {
@@ -27,6 +28,11 @@ struct op {
     enum error_code (*read)(struct call *call, struct view *view);
     enum error_code (*apply)(struct call *call, struct txn *txn);
     enum error_code (*own)(struct call *call);
+    /*
+     * Whether a token that is restricted to buckets, keys or topics covers the arguments.  Asked for such tokens only, after
+     * parse.  NULL: it does not, whatever they are.
+     */
+    enum error_code (*allow)(struct call *call);
 };
 
 /* The row for an endpoint; NULL where there is none. */

@@ -11,7 +11,10 @@
 #include "watch.h"
 #include "watcher.h"
 
-enum { POLL_MS = 1000 /* how often others' commits are looked for without a signal of them */ };
+enum {
+    POLL_MS = 1000,   /* how often others' commits are looked for without a signal of them */
+    DELAYED_MAX = 256 /* answers kept back at a time */
+};
 
 struct hub {
     struct wake *wake;
@@ -20,6 +23,7 @@ struct hub {
     atomic_llong watcher_count, listener_count;
     pthread_mutex_t mutex;     /* guards what follows */
     struct call *first, *last; /* parked */
+    int delayed;               /* ... of which wait for their time alone */
     struct watcher *new_watchers;
     struct listener *new_listeners;
     bool stopped;
@@ -73,6 +77,7 @@ int hub_fd(const struct hub *h)
 
 static void push(struct hub *h, struct call *call)
 {
+    h->delayed += call->wait.kind == WAIT_TIME;
     call->next = NULL;
     call->prev = h->last;
     if (h->last)
@@ -84,6 +89,7 @@ static void push(struct hub *h, struct call *call)
 
 static void drop(struct hub *h, struct call *call)
 {
+    h->delayed -= call->wait.kind == WAIT_TIME;
     if (call->prev)
         call->prev->next = call->next;
     else
@@ -98,7 +104,8 @@ static void drop(struct hub *h, struct call *call)
 bool hub_park(struct hub *h, struct call *call)
 {
     pthread_mutex_lock(&h->mutex);
-    bool waits = !h->stopped && !atomic_load(&call->request->gone);
+    bool room = call->wait.kind != WAIT_TIME || h->delayed < DELAYED_MAX;
+    bool waits = room && !h->stopped && !atomic_load(&call->request->gone);
     if (waits) {
         push(h, call);
         h->waiting = true;
@@ -109,6 +116,14 @@ bool hub_park(struct hub *h, struct call *call)
     if (waits)
         wake_now(h->wake);
     return waits;
+}
+
+bool hub_delay(struct hub *h, struct call *call, enum error_code rc, int64_t ms)
+{
+    call->wait = (struct wait){.kind = WAIT_TIME};
+    call->wait_until = clock_mono() + ms;
+    call->late = rc;
+    return hub_park(h, call);
 }
 
 void hub_watch(struct hub *h, struct watcher *w)
@@ -205,7 +220,7 @@ static void pick(struct hub *h, struct ready *ready, int64_t mono, int64_t *next
         after = call->next;
         if (call->wait_until <= mono || h->stopped)
             take(h, call, &ready->over_tail);
-        else if (due && due_is(due, call, next))
+        else if (call->wait.kind != WAIT_TIME && due && due_is(due, call, next))
             take(h, call, &ready->run_tail);
         else if (call->wait_until < *next)
             *next = call->wait_until;
@@ -225,7 +240,7 @@ static void finish(const struct ready *ready)
     for (struct call *call = ready->over; call; call = after) {
         after = call->next;
         call->next = NULL;
-        call_answer(call, ERR_OK);
+        call_answer(call, call->late);
     }
 }
 

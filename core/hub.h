@@ -35,6 +35,12 @@ int hub_tick(struct hub *hub);
  */
 bool hub_park(struct hub *hub, struct call *call);
 
+/*
+ * Keeps back the answer rc for ms.  No thread waits, and only so many answers are kept at a time: false when this one is to
+ * be given now.
+ */
+bool hub_delay(struct hub *hub, struct call *call, enum error_code rc, int64_t ms);
+
 /* Takes a stream that has begun. */
 void hub_watch(struct hub *hub, struct watcher *watcher);
 void hub_listen(struct hub *hub, struct listener *listener);

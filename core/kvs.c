@@ -14,6 +14,7 @@
 #include "mem.h"
 
 enum {
+    FAILED_LOGIN_MS = 250,
     WAL_LIMIT_FCGI = 8 << 20,
     WAL_LIMIT_CGI = 1 << 20, /* whoever opens the file next may have to read all of it */
     MAINT_SLICE_MS = 10      /* of maintenance at a time, in a tick */
@@ -92,6 +93,18 @@ static void answer_no_memory(struct kvs_request *request)
     request->sink->answer(request->sink, &response);
 }
 
+/*
+ * Whoever tries tokens waits for each answer.  Nobody else does: it is the answer that is late, not an address that is shut
+ * out.  A CGI program would have to stay for it.
+ */
+static void refuse(struct call *call, enum error_code rc)
+{
+    bool late = rc == ERR_UNAUTHORIZED && call->failed_login && call->kvs->mode == KVS_FASTCGI;
+
+    if (!late || !hub_delay(call->kvs->hub, call, rc, FAILED_LOGIN_MS))
+        call_answer(call, rc);
+}
+
 void kvs_handle(struct kvs *kvs, struct kvs_request *request)
 {
     request->core = NULL;
@@ -104,7 +117,7 @@ void kvs_handle(struct kvs *kvs, struct kvs_request *request)
     }
     enum error_code rc = atomic_load(&kvs->stopping) ? ERR_STOPPING : dispatch_prepare(call);
     if (rc)
-        call_answer(call, rc);
+        refuse(call, rc);
     else
         call_run(call);
 }

@@ -1,4 +1,5 @@
 #include "listen.h"
+#include "access.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -83,6 +84,12 @@ enum error_code queue_listen_parse(struct call *call)
     l->held = arena_alloc(&call->arena, (size_t)l->limit * sizeof *l->held);
     l->taken = arena_alloc(&call->arena, (size_t)l->limit * sizeof *l->taken);
     return l->held && l->taken ? ERR_OK : ERR_NO_MEMORY;
+}
+
+enum error_code queue_listen_allow(struct call *call)
+{
+    const struct listener *l = call->args;
+    return access_topic(call, "topic", l->topic, l->topic_len);
 }
 
 enum error_code queue_listen(struct call *call)

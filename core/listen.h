@@ -62,6 +62,7 @@ void listeners_stop(struct listeners *l);
 
 /* The operation. */
 enum error_code queue_listen_parse(struct call *call);
+enum error_code queue_listen_allow(struct call *call);
 enum error_code queue_listen(struct call *call);
 
 #endif

@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "access.h"
 #include "enqueue.h"
 #include "mutation.h"
 #include "ops.h"
@@ -174,6 +175,28 @@ enum error_code kv_atomic_parse(struct call *call)
     return rc;
 }
 
+/* Acks are asked for when their messages are found. */
+enum error_code kv_atomic_allow(struct call *call)
+{
+    const struct atomic_args *a = call->args;
+    char field[FIELD_MAX];
+    enum error_code rc = ERR_OK;
+
+    for (size_t i = 0; !rc && i < a->check_count; i++) {
+        fields_item_path(field, sizeof field, "checks", i);
+        rc = access_key(call, field, &a->checks[i].key);
+    }
+    for (size_t i = 0; !rc && i < a->mutation_count; i++) {
+        fields_item_path(field, sizeof field, "mutations", i);
+        rc = access_key(call, field, &a->mutations[i].key);
+    }
+    for (size_t i = 0; !rc && i < a->enqueue_count; i++) {
+        fields_item_path(field, sizeof field, "enqueues", i);
+        rc = access_topic(call, field, a->enqueues[i].topic, a->enqueues[i].topic_len);
+    }
+    return rc;
+}
+
 /* The queue is in the durable file: no transaction spans both. */
 static enum error_code judge_storage(struct call *call, const struct bucket *b, const struct atomic_args *a)
 {
@@ -238,11 +261,13 @@ static enum error_code apply_acks(struct call *call, struct txn *t, const struct
         rc = message_find(t, a->acks[i].id, &m);
         if (rc)
             break;
-        if (!message_lease_holds(&m, a->acks[i].lease)) {
-            fields_item_path(field, sizeof field, "acks", i);
+        fields_item_path(field, sizeof field, "acks", i);
+        rc = m.id ? access_message(call, field, m.id, m.topic, m.topic_len) : ERR_OK;
+        if (rc)
+            break;
+        if (!message_lease_holds(&m, a->acks[i].lease))
             return error_set(&call->err, ERR_CONFLICT, field,
                              "the message is gone, or its lease is not the current one");
-        }
         rc = message_remove(t, &m, call->kvs->config->dedupe_window);
     }
     return rc;

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "access.h"
 #include "bucket_options.h"
 #include "entry.h"
 #include "ops.h"
@@ -240,6 +241,8 @@ enum error_code bucket_list(struct call *call, struct view *view)
     json_out_array(&call->json);
     while (!rc && db_step(q)) {
         rc = bucket_read(q, &b, &call->arena);
+        if (!rc && access_is_limited(call) && !grant_bucket(call->grant, b.name, strlen(b.name)))
+            continue;
         if (!rc)
             rc = b.options.storage == BUCKET_MEMORY ? fill_memory(call, &b) : count_live(view->db, &b, view->now);
         if (!rc)

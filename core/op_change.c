@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "access.h"
 #include "change.h"
 #include "clock.h"
 #include "cursor.h"
@@ -116,6 +117,12 @@ enum error_code kv_changes_parse(struct call *call)
         call->wait_until = clock_mono() + wait;
     call->wait = (struct wait){.kind = WAIT_CHANGES, .name = call->bucket, .len = strlen(call->bucket)};
     return rc;
+}
+
+enum error_code kv_change_allow(struct call *call)
+{
+    const struct change_args *a = call->args;
+    return access_selector(call, &a->selector);
 }
 
 static enum error_code too_old(struct call *call, const struct bucket *b)

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "access.h"
 #include "clock.h"
 #include "entry.h"
 #include "ops.h"
@@ -34,6 +35,12 @@ enum error_code kv_get_parse(struct call *call)
     if (!rc)
         rc = fields_int(&f, "revision", 1, INT64_MAX, &a->revision);
     return rc ? rc : fields_bool(&f, "markers", &a->markers);
+}
+
+enum error_code kv_get_allow(struct call *call)
+{
+    const struct get_args *a = call->args;
+    return access_key(call, "key", &a->key);
 }
 
 /* {"entry": …} or null. */
@@ -173,6 +180,19 @@ enum error_code kv_get_many_parse(struct call *call)
         fields_item_path(path, sizeof path, "keys", n);
         rc = key_from_json(&call->doc, i, 1, path, &call->arena, &a->keys[n], &call->err);
         i = call->doc.nodes[i].next;
+    }
+    return rc;
+}
+
+enum error_code kv_get_many_allow(struct call *call)
+{
+    const struct get_many_args *a = call->args;
+    enum error_code rc = ERR_OK;
+
+    for (size_t i = 0; !rc && i < a->count; i++) {
+        char path[32];
+        fields_item_path(path, sizeof path, "keys", i);
+        rc = access_key(call, path, &a->keys[i]);
     }
     return rc;
 }

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "access.h"
 #include "cursor.h"
 #include "entry.h"
 #include "ops.h"
@@ -53,6 +54,13 @@ enum error_code kv_keys_parse(struct call *call)
     selector_hash(&f, &a->query);
     rc = cursor_parse(&f, &a->query, &place, &len);
     return rc ? rc : resume(call, a, place, len);
+}
+
+enum error_code kv_keys_allow(struct call *call)
+{
+    const struct keys_args *a = call->args;
+    enum error_code rc = access_selector(call, &a->selector);
+    return rc ? rc : access_range(call, "cursor", &a->from, &a->selector.to);
 }
 
 struct keys_page {

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "access.h"
 #include "cursor.h"
 #include "entry.h"
 #include "ops.h"
@@ -91,6 +92,12 @@ enum error_code kv_list_parse(struct call *call)
     cursor_query_add(&a->query, a->reverse ? "r" : "", a->reverse);
     rc = cursor_parse(&f, &a->query, &a->place, &a->place_len);
     return rc ? rc : resume(call, a);
+}
+
+enum error_code kv_list_allow(struct call *call)
+{
+    const struct list_args *a = call->args;
+    return access_range(call, "prefix", &a->from, &a->to);
 }
 
 /* Writes one live entry; takes it back, with *full, where the answer would get too large. */

@@ -1,6 +1,7 @@
 /*
  * Purging: the value and its history go, one marker stays.
  */
+#include "access.h"
 #include "entry.h"
 #include "ops.h"
 
@@ -41,6 +42,12 @@ enum error_code kv_purge_parse(struct call *call)
     if (prefix.data && a->checked)
         return fields_bad(&f, "revision", "left out where a prefix is given");
     return prefix.data ? key_below(&prefix, &call->arena, &a->from, &a->to) : ERR_OK;
+}
+
+enum error_code kv_purge_allow(struct call *call)
+{
+    const struct purge_args *a = call->args;
+    return a->key.data ? access_key(call, "key", &a->key) : access_range(call, "prefix", &a->from, &a->to);
 }
 
 static enum error_code judge(struct call *call, struct txn *t, const struct purge_args *a, const struct entry *old)

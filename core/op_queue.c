@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "access.h"
 #include "clock.h"
 #include "dispatch.h"
 #include "enqueue.h"
@@ -65,6 +66,16 @@ enum error_code queue_enqueue_many_parse(struct call *call)
         fields_item_path(path, sizeof path, "messages", n);
         rc = parse_message(call, i, path, &a->messages[n]);
     }
+    return rc;
+}
+
+enum error_code queue_enqueue_allow(struct call *call)
+{
+    const struct enqueue_args *a = call->args;
+    enum error_code rc = ERR_OK;
+
+    for (size_t i = 0; !rc && i < a->count; i++)
+        rc = access_topic(call, "topic", a->messages[i].topic, a->messages[i].topic_len);
     return rc;
 }
 
@@ -141,6 +152,12 @@ enum error_code queue_dequeue_parse(struct call *call)
         call->wait_until = clock_mono() + a->wait_ms;
     call->wait = (struct wait){.kind = WAIT_TOPIC, .name = a->topic, .len = a->topic_len};
     return rc;
+}
+
+enum error_code queue_dequeue_allow(struct call *call)
+{
+    const struct dequeue_args *a = call->args;
+    return access_topic(call, "topic", a->topic, a->topic_len);
 }
 
 static enum error_code answer_message(void *context, const struct message *m)

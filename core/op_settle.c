@@ -1,3 +1,4 @@
+#include "access.h"
 #include "enqueue.h"
 #include "ops.h"
 
@@ -91,10 +92,17 @@ enum error_code queue_ack_many_parse(struct call *call)
     return rc;
 }
 
+/* The message (id 0 where there is none), where the token covers its topic. */
+static enum error_code find_covered(struct call *call, struct txn *t, const struct settle *s, struct message *m)
+{
+    enum error_code rc = message_find(t, s->id, m);
+    return rc || !m->id ? rc : access_message(call, "id", m->id, m->topic, m->topic_len);
+}
+
 static enum error_code ack(struct call *call, struct txn *t, const struct settle *s, bool *ok)
 {
     struct message m;
-    enum error_code rc = message_find(t, s->id, &m);
+    enum error_code rc = find_covered(call, t, s, &m);
 
     *ok = !rc && message_lease_holds(&m, s->lease);
     return rc || !*ok ? rc : message_remove(t, &m, call->kvs->config->dedupe_window);
@@ -136,9 +144,10 @@ enum error_code queue_ack_many(struct call *call, struct txn *t)
 }
 
 /* The message, where this delivery is still under way. */
-static enum error_code find_leased(struct txn *t, const struct settle *s, struct message *m, bool *ok)
+static enum error_code find_leased(struct call *call, struct txn *t, const struct settle *s, struct message *m,
+                                   bool *ok)
 {
-    enum error_code rc = message_find(t, s->id, m);
+    enum error_code rc = find_covered(call, t, s, m);
     *ok = !rc && message_lease_holds(m, s->lease) && m->state == MESSAGE_LEASED;
     return rc;
 }
@@ -148,7 +157,7 @@ enum error_code queue_nack(struct call *call, struct txn *t)
     const struct settle *s = call->args;
     struct message m;
     bool ok;
-    enum error_code rc = find_leased(t, s, &m, &ok);
+    enum error_code rc = find_leased(call, t, s, &m, &ok);
 
     if (ok) {
         m.lease = 0; /* given back: not even a late ack may use it */
@@ -164,7 +173,7 @@ enum error_code queue_extend(struct call *call, struct txn *t)
     const struct settle *s = call->args;
     struct message m;
     bool ok;
-    enum error_code rc = find_leased(t, s, &m, &ok);
+    enum error_code rc = find_leased(call, t, s, &m, &ok);
 
     if (ok)
         rc = message_extend(t, &m, t->now + s->ms);

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "access.h"
 #include "cursor.h"
 #include "enqueue.h"
 #include "json_num.h"
@@ -211,6 +212,13 @@ enum error_code queue_stats_parse(struct call *call)
     return parse_topic(call, &f, names, false, &a);
 }
 
+/* Without a topic (stats), it tells of those that the token covers. */
+enum error_code queue_topic_allow(struct call *call)
+{
+    const struct topic_args *a = call->args;
+    return a->topic ? access_topic(call, "topic", a->topic, a->topic_len) : ERR_OK;
+}
+
 static void stats_to_json(struct call *call, const char *topic, size_t len, const struct message_counts *c, int64_t now)
 {
     struct json_out *o = &call->json;
@@ -245,6 +253,8 @@ enum error_code queue_stats(struct call *call, struct view *view)
     json_out_name(&call->json, "topics");
     json_out_object(&call->json);
     while (!rc && (a->topic || message_next_topic(view->db, topic, len, &topic, &len, &call->arena, &rc))) {
+        if (access_is_limited(call) && !grant_topic(call->grant, topic, len))
+            continue;
         rc = message_count(view->db, topic, len, view->now, &counts);
         stats_to_json(call, topic, len, &counts, view->now);
         if (a->topic)

@@ -1,3 +1,4 @@
+#include "access.h"
 #include "mutation.h"
 #include "ops.h"
 
@@ -37,6 +38,12 @@ enum error_code kv_set_parse(struct call *call)
     struct fields f;
     enum error_code rc = parse_start(call, &f, names, MUTATION_SET, &a);
     return rc ? rc : parse_value(call, &f, &a->mutation);
+}
+
+enum error_code kv_write_allow(struct call *call)
+{
+    const struct write_args *a = call->args;
+    return access_key(call, "key", &a->mutation.key);
 }
 
 /* A check that may be left out (null is the same). */

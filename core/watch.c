@@ -1,4 +1,5 @@
 #include "watch.h"
+#include "access.h"
 
 #include <stdatomic.h>
 #include <stddef.h>
@@ -265,6 +266,12 @@ enum error_code kv_watch_parse(struct call *call)
     if (!rc)
         rc = stream_parse(call, &f, &w->stream);
     return rc ? rc : last_event_id(call, w);
+}
+
+enum error_code kv_watch_allow(struct call *call)
+{
+    const struct watcher *w = call->args;
+    return access_selector(call, &w->selector);
 }
 
 /* Judges `since` against what is held, before the stream begins: afterwards there is no status to tell it with. */

@@ -36,6 +36,7 @@ void watches_stop(struct watches *w);
 
 /* The operation. */
 enum error_code kv_watch_parse(struct call *call);
+enum error_code kv_watch_allow(struct call *call);
 enum error_code kv_watch(struct call *call);
 
 #endif

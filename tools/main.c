@@ -19,9 +19,9 @@ static const char program[] = "kvs-maint";
 /* What a command does with the database before it runs. */
 enum opening { OPEN_EXISTING, OPEN_CREATE, OPEN_ITSELF };
 
-enum option_bit { BIT_FORCE = 1, BIT_QUICK = 2, BIT_BUCKET = 4, BIT_SINCE = 8, BIT_FOLLOW = 16 };
+enum option_bit { BIT_FORCE = 1, BIT_QUICK = 2, BIT_BUCKET = 4, BIT_SINCE = 8, BIT_FOLLOW = 16, BIT_TOKEN = 32 };
 
-enum argument { ARG_NONE, ARG_OPTIONAL, ARG_FILE };
+enum argument { ARG_NONE, ARG_OPTIONAL, ARG_FILE, ARG_NEW /* the word new and a name */ };
 
 static const struct command {
     const char *name;
@@ -46,6 +46,9 @@ static const struct command {
      "give free pages back to the file system; writers wait"},
     {"tail", command_tail, OPEN_EXISTING, ARG_NONE, BIT_BUCKET | BIT_SINCE | BIT_FOLLOW,
      "tail [--bucket NAME] [--since REVISION] [--follow]", "the changes of a bucket, one JSON object a line"},
+    {"token", command_token, OPEN_ITSELF, ARG_NEW, BIT_BUCKET | BIT_TOKEN,
+     "token new NAME [--scope SCOPE] [--bucket NAME] [--key PREFIX] [--topic NAME] [--expires DATE]",
+     "an access token, and the lines of kvs.conf that let it in"},
 };
 
 static void help(void)
@@ -85,7 +88,11 @@ enum {
     OPT_QUICK,
     OPT_BUCKET,
     OPT_SINCE,
-    OPT_FOLLOW
+    OPT_FOLLOW,
+    OPT_SCOPE,
+    OPT_KEY,
+    OPT_TOPIC,
+    OPT_EXPIRES
 };
 
 struct given {
@@ -99,12 +106,24 @@ static int bad_value(const char *what)
     return usage();
 }
 
-static int take_bucket(struct tool *tool, const char *value)
+static int take_again(struct tool_values *values, const char *value)
 {
-    if (!fields_is_bucket_name(value, strlen(value)))
-        return bad_value("--bucket needs a bucket's name: 1 to 64 of A-Z a-z 0-9 _ -");
-    tool->bucket = value;
+    if (values->count == TOOL_VALUES_MAX)
+        return bad_value("an option was given too often");
+    values->list[values->count++] = value;
     return -1;
+}
+
+/* Where one bucket is meant, the last one given. */
+static bool one_bucket(struct tool *tool)
+{
+    const char *value = tool->buckets.count ? tool->buckets.list[tool->buckets.count - 1] : NULL;
+
+    tool->bucket = value;
+    if (!value || fields_is_bucket_name(value, strlen(value)))
+        return true;
+    log_line(LOG_ERROR, "--bucket needs a bucket's name: 1 to 64 of A-Z a-z 0-9 _ -");
+    return false;
 }
 
 static int take_since(struct tool *tool, const char *value)
@@ -115,6 +134,26 @@ static int take_since(struct tool *tool, const char *value)
         return bad_value("--since needs a revision: an integer of at least 0");
     tool->since = strtoll(value, NULL, 10);
     return -1;
+}
+
+/* What a new token is to be like. */
+static int take_token_option(struct tool *tool, struct given *given, int option, const char *value)
+{
+    given->options |= BIT_TOKEN;
+    switch (option) {
+    case OPT_SCOPE:
+        tool->scope = value;
+        return -1;
+    case OPT_EXPIRES:
+        tool->expires = value;
+        return -1;
+    case OPT_KEY:
+        return take_again(&tool->keys, value);
+    case OPT_TOPIC:
+        return take_again(&tool->topics, value);
+    default:
+        return usage();
+    }
 }
 
 /* One option.  Returns -1 to go on, else the exit status. */
@@ -152,24 +191,33 @@ static int take_option(struct tool *tool, struct given *given, int option, const
         return -1;
     case OPT_BUCKET:
         given->options |= BIT_BUCKET;
-        return take_bucket(tool, value);
+        return take_again(&tool->buckets, value);
     case OPT_SINCE:
         given->options |= BIT_SINCE;
         return take_since(tool, value);
     default:
-        return usage();
+        return take_token_option(tool, given, option, value);
     }
 }
 
 static int take_options(struct tool *tool, struct given *given, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"help", no_argument, NULL, OPT_HELP},           {"version", no_argument, NULL, OPT_VERSION},
-        {"config", required_argument, NULL, OPT_CONFIG}, {"db", required_argument, NULL, OPT_DB},
-        {"quiet", no_argument, NULL, OPT_QUIET},         {"json", no_argument, NULL, OPT_JSON},
-        {"force", no_argument, NULL, OPT_FORCE},         {"quick", no_argument, NULL, OPT_QUICK},
-        {"bucket", required_argument, NULL, OPT_BUCKET}, {"since", required_argument, NULL, OPT_SINCE},
-        {"follow", no_argument, NULL, OPT_FOLLOW},       {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"help", no_argument, NULL, OPT_HELP},
+                                            {"version", no_argument, NULL, OPT_VERSION},
+                                            {"config", required_argument, NULL, OPT_CONFIG},
+                                            {"db", required_argument, NULL, OPT_DB},
+                                            {"quiet", no_argument, NULL, OPT_QUIET},
+                                            {"json", no_argument, NULL, OPT_JSON},
+                                            {"force", no_argument, NULL, OPT_FORCE},
+                                            {"quick", no_argument, NULL, OPT_QUICK},
+                                            {"bucket", required_argument, NULL, OPT_BUCKET},
+                                            {"since", required_argument, NULL, OPT_SINCE},
+                                            {"follow", no_argument, NULL, OPT_FOLLOW},
+                                            {"scope", required_argument, NULL, OPT_SCOPE},
+                                            {"key", required_argument, NULL, OPT_KEY},
+                                            {"topic", required_argument, NULL, OPT_TOPIC},
+                                            {"expires", required_argument, NULL, OPT_EXPIRES},
+                                            {NULL, 0, NULL, 0}};
     int option;
 
     opterr = 0; /* what is wrong is said in the one form that messages have */
@@ -202,14 +250,21 @@ static const struct command *take_command(struct tool *tool, const struct given 
         log_line(LOG_ERROR, "%s does not have this option: kvs-maint %s", c->name, c->usage);
         return NULL;
     }
-    int most = c->argument == ARG_NONE ? 1 : 2, least = c->argument == ARG_FILE ? 2 : 1;
+    static const struct {
+        int least, most;
+    } counts[] = {[ARG_NONE] = {1, 1}, [ARG_OPTIONAL] = {1, 2}, [ARG_FILE] = {2, 2}, [ARG_NEW] = {3, 3}};
+    int least = counts[c->argument].least, most = counts[c->argument].most;
     if (argc > most || (argc < least && argc > 0)) {
         log_line(LOG_ERROR, "%s: kvs-maint %s", argc > most ? "an argument too many" : "an argument is missing",
                  c->usage);
         return NULL;
     }
-    tool->file = argc > 1 ? argv[1] : NULL;
-    return c;
+    if (c->argument == ARG_NEW && strcmp(argv[1], "new") != 0) {
+        log_line(LOG_ERROR, "%s: kvs-maint %s", argv[1], c->usage);
+        return NULL;
+    }
+    tool->file = argc > 1 ? argv[argc - 1] : NULL;
+    return c->argument == ARG_NEW || one_bucket(tool) ? c : NULL;
 }
 
 static const char *user_name(void)
@@ -261,7 +316,7 @@ static int flush(int status)
 
 int main(int argc, char **argv)
 {
-    struct tool tool = {.since = -1};
+    struct tool tool = {.since = -1, .scope = "read"};
     struct given given = {0};
     char message[MESSAGE];
 

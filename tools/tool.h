@@ -17,19 +17,28 @@
 /* Exit statuses. */
 enum { TOOL_DONE = 0, TOOL_PROBLEM = 1, TOOL_USAGE = 2 };
 
+/* What an option that may be given again brought. */
+enum { TOOL_VALUES_MAX = 32 };
+struct tool_values {
+    const char *list[TOOL_VALUES_MAX];
+    size_t count;
+};
+
 struct tool {
     struct config config;
     struct kvs *kvs; /* NULL for commands that open the database themselves */
     bool quiet, json, force, quick, follow;
     const char *bucket; /* --bucket; NULL where it was not given, as file */
     int64_t since;      /* --since; -1 where it was not given */
-    const char *file;   /* the argument */
+    const char *file;   /* the argument; the name of a new token */
+    struct tool_values buckets, keys, topics;
+    const char *scope, *expires; /* of a new token; expires NULL where it was not given */
 };
 
 /* Each runs one subcommand and returns the exit status. */
 typedef int tool_command(struct tool *tool);
 tool_command command_run, command_check, command_stats, command_backup, command_restore, command_dump, command_load,
-    command_compact, command_tail;
+    command_compact, command_tail, command_token;
 
 /* The summary: a line on standard output, unless --quiet. */
 __attribute__((format(printf, 2, 3))) void tool_say(const struct tool *tool, const char *fmt, ...);
