@@ -200,7 +200,9 @@ static enum error_code job_apply(struct commit_job *job, struct txn *txn)
 
     call_begin(call);
     call->err = (struct error)ERROR_INIT;
-    return call->op->apply(call, txn);
+    enum error_code rc = call->op->apply(call, txn);
+    /* What cannot be answered must not be committed. */
+    return !rc && !buf_ok(&call->out) ? ERR_NO_MEMORY : rc;
 }
 
 static void job_done(struct commit_job *job, enum error_code rc)

@@ -149,10 +149,10 @@ enum error_code db_open(struct db **out, const char *path, unsigned flags, struc
     if (rc != SQLITE_OK) {
         const char *why =
             db->handle && sqlite3_errcode(db->handle) != SQLITE_OK ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc);
-        enum error_code code = code_of(rc);
-        error_set(err, code == ERR_OK ? ERR_INTERNAL : code, NULL, "cannot open the database %s: %s", path, why);
+        enum error_code code = code_of(rc) ? code_of(rc) : ERR_INTERNAL;
+        error_set(err, code, NULL, "cannot open the database %s: %s", path, why);
         db_close(db);
-        return err ? err->code : ERR_INTERNAL;
+        return code;
     }
     for (size_t i = 0; i < SQL_COUNT; i++)
         db->queries[i].db = db;
