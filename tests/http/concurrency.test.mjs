@@ -1,5 +1,6 @@
 // Many clients on one counter, over FastCGI and CGI at once, on one database file: the sum is exact and no client ever
 // sees the store as busy.
+// Runs alone: what it proves is how long a write waits.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
