@@ -95,8 +95,13 @@ static void fail_all(struct commit_job *jobs, enum error_code rc)
 
 static enum error_code begin(struct commit *c)
 {
+    enum error_code rc = ERR_OK;
+
     txn_forget(&c->txn);
-    enum error_code rc = db_write_begin(c->writer);
+    if (!c->writer || !db_is_idle(c->writer))
+        rc = reopen(c);
+    if (!rc)
+        rc = db_write_begin(c->writer);
     if (rc)
         return rc;
     rc = txn_load(&c->txn, c->writer);
@@ -184,10 +189,6 @@ static void run_alone(struct commit *c, struct commit_job *job)
 {
     bool dirty;
 
-    if (!c->writer && reopen(c)) {
-        job->rc = ERR_INTERNAL;
-        return;
-    }
     job->rc = begin(c);
     if (job->rc)
         return;
@@ -240,7 +241,7 @@ static void run_apart(struct commit *c, struct commit_job *jobs)
                 reopen(c);
             return;
         }
-    } else {
+    } else if (c->writer) {
         db_rollback(c->writer);
     }
     for (struct commit_job *job = jobs; job; job = job->next)
@@ -277,8 +278,9 @@ static struct commit_job *run_locked(struct commit *c, struct commit_job *jobs, 
 {
     struct commit_job *cut = NULL;
 
-    if (!c->writer && reopen(c)) {
-        fail_all(jobs, ERR_INTERNAL);
+    enum error_code rc = c->writer ? ERR_OK : reopen(c);
+    if (rc) {
+        fail_all(jobs, rc);
         return NULL;
     }
     if (jobs->outside) {

@@ -137,6 +137,11 @@ static int set_up(struct db *db, unsigned flags)
     return rc;
 }
 
+static int prepare(struct db *db, enum sql_id id)
+{
+    return sqlite3_prepare_v3(db->handle, sql_text[id], -1, SQLITE_PREPARE_PERSISTENT, &db->queries[id].stmt, NULL);
+}
+
 enum error_code db_open(struct db **out, const char *path, unsigned flags, struct error *err)
 {
     struct db *db = mem_zalloc(1, sizeof *db);
@@ -146,6 +151,9 @@ enum error_code db_open(struct db **out, const char *path, unsigned flags, struc
     int rc = sqlite3_open_v2(path, &db->handle, open_flags | (flags & DB_CREATE ? SQLITE_OPEN_CREATE : 0), NULL);
     if (rc == SQLITE_OK)
         rc = set_up(db, flags);
+    /* Ready beforehand, so that a transaction can be left when there is no memory. */
+    if (rc == SQLITE_OK)
+        rc = prepare(db, SQL_ROLLBACK);
     if (rc != SQLITE_OK) {
         const char *why =
             db->handle && sqlite3_errcode(db->handle) != SQLITE_OK ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc);
@@ -192,7 +200,7 @@ struct db_query *db_start_n(struct db *db, enum sql_id id, const struct db_value
 
     q->rc = ERR_OK;
     if (!q->stmt)
-        rc = sqlite3_prepare_v3(db->handle, sql_text[id], -1, SQLITE_PREPARE_PERSISTENT, &q->stmt, NULL);
+        rc = prepare(db, id);
     for (size_t i = 0; rc == SQLITE_OK && i < count; i++)
         rc = bind(q->stmt, (int)i + 1, &values[i]);
     if (rc != SQLITE_OK)
@@ -302,7 +310,12 @@ enum error_code db_commit(struct db *db)
 void db_rollback(struct db *db)
 {
     if (!sqlite3_get_autocommit(db->handle))
-        sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+        db_run_n(db, SQL_ROLLBACK, NULL, 0, NULL);
+}
+
+bool db_is_idle(const struct db *db)
+{
+    return sqlite3_get_autocommit(db->handle);
 }
 
 enum error_code db_savepoint(struct db *db)

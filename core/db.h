@@ -81,6 +81,8 @@ enum error_code db_write_begin(struct db *db);
 /* ERR_UNKNOWN_OUTCOME where the commit may or may not be on disk; the connection is then to be closed. */
 enum error_code db_commit(struct db *db);
 void db_rollback(struct db *db);
+/* Whether no transaction is open.  False after db_rollback or db_read_end: the connection is good for closing alone. */
+bool db_is_idle(const struct db *db);
 enum error_code db_savepoint(struct db *db);
 /* Keeps (or with undo, takes back) what was done since db_savepoint. */
 enum error_code db_savepoint_end(struct db *db, bool undo);

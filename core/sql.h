@@ -18,6 +18,7 @@
     X(SQL_READ_BEGIN, "BEGIN")                                                                                         \
     X(SQL_WRITE_BEGIN, "BEGIN IMMEDIATE")                                                                              \
     X(SQL_COMMIT, "COMMIT")                                                                                            \
+    X(SQL_ROLLBACK, "ROLLBACK")                                                                                        \
     X(SQL_SAVEPOINT, "SAVEPOINT job")                                                                                  \
     X(SQL_SAVEPOINT_UNDO, "ROLLBACK TO job")                                                                           \
     X(SQL_SAVEPOINT_END, "RELEASE job")                                                                                \

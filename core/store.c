@@ -116,7 +116,7 @@ enum error_code store_reader(struct store *s, struct db **db)
 
 void store_reader_done(struct store *s, struct db *db, bool broken)
 {
-    if (broken || !pool_give(&s->readers, db))
+    if (broken || !db_is_idle(db) || !pool_give(&s->readers, db))
         db_close(db);
 }
 
