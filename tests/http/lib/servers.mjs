@@ -130,6 +130,7 @@ export class Deployment {
     this.mount = options.mount === '/' ? '' : (options.mount ?? '/kvs');
     this.token = options.token ?? TOKEN;
     this.settings = options.settings ?? {};
+    this.sections = options.sections ?? []; // lines that stand behind the settings
     this.wrap = options.wrap ?? []; // a command that runs kvs.fcgi, as strace does
     this.user = runAs();
     this.dir = fs.mkdtempSync(path.join(process.env.TMPDIR ?? os.tmpdir(), 'kvs-http-'));
@@ -159,6 +160,7 @@ export class Deployment {
     const settings = { maint_interval: 0, ...this.settings };
     const lines = [`access_token = ${this.token}`, `db_path = ${this.dbPath}`];
     for (const [name, value] of Object.entries(settings)) if (value !== null) lines.push(`${name} = ${value}`);
+    lines.push(...this.sections);
     fs.writeFileSync(this.file('kvs.conf'), `${lines.join('\n')}\n`, { mode: 0o600 });
   }
 
@@ -371,7 +373,7 @@ function tryKill(pid, signal) {
   }
 }
 
-// options: mount ('/kvs'), token, settings (further lines of kvs.conf), dbPath, wrap.
+// options: mount ('/kvs'), token, settings (further lines of kvs.conf), sections (lines behind them), dbPath, wrap.
 export function startDeployment(name, options = {}) {
   return new Deployment(name, options).start();
 }
