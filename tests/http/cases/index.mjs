@@ -12,10 +12,14 @@ import * as kv from './kv.mjs';
 import * as leases from './leases.mjs';
 import * as limits from './limits.mjs';
 import * as list from './list.mjs';
+import * as listen from './listen.mjs';
+import * as locks from './locks.mjs';
 import * as memory from './memory.mjs';
 import * as queue from './queue.mjs';
+import * as republish from './republish.mjs';
 import * as reset from './reset.mjs';
 import * as ttl from './ttl.mjs';
+import * as watch from './watch.mjs';
 
 // All of it; reset last, since it empties the database that all share.
 export const EVERYTHING = [
@@ -35,6 +39,10 @@ export const EVERYTHING = [
   changes,
   limits,
   memory,
+  watch,
+  listen,
+  locks,
+  republish,
   reset,
 ];
 

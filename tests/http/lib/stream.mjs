@@ -135,8 +135,12 @@ export class Stream {
 // events: server-sent events.
 export function tryStream(s, path, { body, query, events = false, headers = {} } = {}) {
   const { client } = s;
+  // Often enough that no server holds on for long to a stream whose client has left.
+  const often = { heartbeat: 500 };
+  if (query === undefined) body = { ...often, ...body };
+  else query = { ...often, ...query };
   const params = query === undefined ? '' : `?${new URLSearchParams(query)}`;
-  const text = query === undefined ? JSON.stringify(body ?? {}) : undefined;
+  const text = query === undefined ? JSON.stringify(body) : undefined;
   const all = { Authorization: `Bearer ${client.token}`, ...headers };
   if (events) all.Accept = 'text/event-stream';
   if (text !== undefined) Object.assign(all, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) });
