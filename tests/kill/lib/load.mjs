@@ -1,0 +1,186 @@
+// Workers that change the store until it is killed under them, and tell the model what they know.
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+
+import { BUILD, sleep } from '../../maint/lib/store.mjs';
+
+const MISS = Symbol('no answer');
+
+// A message's lease: short, so that what a killed consumer held comes back within the test.
+const LEASE_MS = 400;
+
+// One worker.  call(endpoint, body) answers the body of a 200, MISS where there was no answer, null where it was refused.
+class Worker {
+  constructor(name, model, rng, call) {
+    Object.assign(this, { name, model, rng, call });
+  }
+
+  async set(bucket, key) {
+    const r = this.model.register(bucket, key);
+    const value = r.values.length + 1;
+    r.doubt = value;
+    const answer = await this.call('/kv/set', { bucket, key, value });
+    if (answer === MISS) return this.model.inDoubt++;
+    delete r.doubt;
+    if (!answer) return 0;
+    this.model.took(bucket, answer.revision);
+    r.values.push(value);
+    r.revision = answer.revision;
+  }
+
+  async increment() {
+    this.model.count.doubt++;
+    const answer = await this.call('/kv/increment', { key: ['count'] });
+    if (answer === MISS) return this.model.inDoubt++;
+    this.model.count.doubt--;
+    if (!answer) return 0;
+    this.model.took('default', answer.revision);
+    this.model.count.sure++;
+  }
+
+  async atomic() {
+    const pair = ['a', 'b'].map((end) => this.model.register('default', ['pair', this.name, end]));
+    const n = pair[0].values.length + 1;
+    const payload = `p-${this.name}-${n}`;
+    for (const r of pair) r.doubt = n;
+    this.model.messages.set(payload, 'maybe there');
+    const answer = await this.call('/kv/atomic', {
+      mutations: [...pair.map((r) => ({ type: 'set', key: r.key, value: n })), { type: 'increment', key: ['sum'] }],
+      enqueues: [{ payload, options: { topic: 'q', maxAttempts: 1e6 } }],
+    });
+    if (answer === MISS) return this.model.inDoubt++;
+    for (const r of pair) delete r.doubt;
+    // Others may have consumed it before the answer was here.
+    if (!answer) return this.model.messages.delete(payload);
+    this.model.took('default', answer.revision);
+    this.model.fromPair(payload);
+    for (const r of pair) {
+      r.values.push(n);
+      r.revision = answer.revision;
+    }
+  }
+
+  async enqueue() {
+    const payload = `e-${this.name}-${(this.sent = (this.sent ?? 0) + 1)}-${this.rng.below(1e6)}`;
+    this.model.messages.set(payload, 'maybe there');
+    const answer = await this.call('/queue/enqueue', { topic: 'q', payload, maxAttempts: 1e6 });
+    if (answer === MISS) return this.model.inDoubt++;
+    if (!answer) return this.model.messages.delete(payload);
+    this.model.acknowledged++;
+    this.model.fromPair(payload);
+  }
+
+  async consume() {
+    const answer = await this.call('/queue/dequeue', { topic: 'q', limit: 1 + this.rng.below(3), leaseMs: LEASE_MS });
+    for (const m of answer && answer !== MISS ? answer.messages : []) {
+      if (!this.model.messages.has(m.payload)) throw new Error(`message ${m.payload} came though it was acknowledged`);
+      const was = this.model.messages.get(m.payload);
+      this.model.messages.set(m.payload, 'maybe gone');
+      const acked = await this.call('/queue/ack', { id: m.id, lease: m.lease });
+      if (acked === MISS) return this.model.inDoubt++;
+      if (acked?.ok) {
+        this.model.acknowledged++;
+        this.model.gone(m.payload);
+      } else if (this.model.messages.has(m.payload)) {
+        // The lease was over; perhaps another worker's acknowledgement is under way.
+        this.model.messages.set(m.payload, was === 'maybe gone' ? was : 'there');
+      }
+    }
+  }
+
+  // One operation, picked at random.
+  step() {
+    const kind = this.rng.below(6);
+    if (kind === 0) return this.set('default', ['s', this.name, this.rng.below(4)]);
+    if (kind === 1) return this.set('kept', ['h', this.name]);
+    if (kind === 2) return this.increment();
+    if (kind === 3) return this.atomic();
+    return kind === 4 ? this.enqueue() : this.consume();
+  }
+}
+
+// Runs a program and kills it after ms, if it is still there; resolves to what it wrote.
+function runAndKill(store, program, args, env, input, ms) {
+  return new Promise((resolve) => {
+    const child = spawn(path.join(BUILD, program), args, {
+      env: { PATH: process.env.PATH, ASAN_OPTIONS: process.env.ASAN_OPTIONS ?? '', ...store.env, ...env },
+      cwd: store.dir,
+    });
+    const out = [];
+    const timer = setTimeout(() => child.kill('SIGKILL'), ms);
+    child.stdout.on('data', (data) => out.push(data));
+    child.stderr.on('data', (data) => (store.stderr += data));
+    child.stdin.on('error', () => {});
+    child.stdin.end(input);
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      resolve({ killed: signal === 'SIGKILL', text: Buffer.concat(out).toString() });
+    });
+  });
+}
+
+function cgiCall(store, rng, tally) {
+  return async (endpoint, body) => {
+    const input = JSON.stringify(body);
+    const env = {
+      REQUEST_METHOD: 'POST',
+      SCRIPT_NAME: '',
+      PATH_INFO: endpoint,
+      REQUEST_URI: endpoint,
+      CONTENT_TYPE: 'application/json',
+      CONTENT_LENGTH: String(Buffer.byteLength(input)),
+      HTTP_AUTHORIZATION: `Bearer ${store.env.ACCESS_TOKEN}`,
+    };
+    const { killed, text } = await runAndKill(store, 'cgi/kvs.cgi', [], env, input, rng() < 0.5 ? rng.below(90) : 60_000);
+    if (killed) tally.cgi++;
+    const [head, answer] = text.split('\r\n\r\n');
+    if (!answer) return MISS;
+    const status = Number(/^Status: (\d+)/m.exec(head)?.[1] ?? 200);
+    if (status === 503) return null;
+    if (status !== 200) throw new Error(`${endpoint}: ${status} ${answer}`);
+    return JSON.parse(answer);
+  };
+}
+
+function fcgiCall(store) {
+  return async (endpoint, body) => {
+    let answer;
+    try {
+      answer = await store.request(endpoint, body);
+    } catch {
+      return MISS; // the connection was refused or cut
+    }
+    if (answer.status === 503) return null;
+    if (answer.status !== 200) throw new Error(`${endpoint}: ${answer.status} ${answer.text}`);
+    return answer.json;
+  };
+}
+
+async function maintain(store, rng, tally, on) {
+  const commands = [['run'], ['check', '--quiet'], ['backup', '--force', 'b.db'], ['compact', '--quiet'], ['run']];
+  while (on()) {
+    const { killed } = await runAndKill(store, 'tools/kvs-maint', commands[rng.below(commands.length)], {}, '', rng.below(120));
+    if (killed) tally.maint++;
+    await sleep(rng.below(20));
+  }
+}
+
+// Load on a store that is being served by child, which is killed after a while.  Workers of names that were given before
+// go on where they were.
+export async function round(store, child, model, workers, rng, tally) {
+  let alive = true;
+  const on = () => alive;
+  const work = async (w) => {
+    while (alive) await w.step();
+  };
+  for (let i = workers.length; i < 6; i++) workers.push(new Worker(i, model, rng, null));
+  for (const [i, w] of workers.entries()) w.call = i < 4 ? fcgiCall(store) : cgiCall(store, rng, tally);
+  const all = Promise.all([...workers.map(work), maintain(store, rng, tally, on)]);
+  all.catch(() => {});
+  await sleep(30 + rng.below(250));
+  child.kill('SIGKILL');
+  tally.fcgi++;
+  alive = false;
+  await child.closed;
+  await all;
+}
