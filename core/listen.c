@@ -101,6 +101,8 @@ enum error_code queue_listen(struct call *call)
         return ERR_OK;
     }
     stream_start(&l->stream);
+    /* A heartbeat at once: some servers keep the head back until there is something behind it. */
+    l->stream.next_beat = clock_mono();
     hub_listen(call->kvs->hub, l);
     return ERR_OK;
 }
