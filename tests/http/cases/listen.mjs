@@ -139,11 +139,17 @@ function listenCases(test) {
   });
 
   test('a stream begins at once, though nothing is ready', async (s) => {
+    const topic = s.topic();
     const started = Date.now();
-    await listen(s, { topic: s.topic(), heartbeat: 15_000 }, async (stream) => {
+    await listen(s, { topic, limit: 10, heartbeat: 15_000 }, async () => {
       const took = Date.now() - started;
       assert.ok(took < 5000, `the head came after ${took} ms`);
     });
+    // Something to write, so that the server notices that the client has left.
+    for (let i = 0; i < 3; i += 1) {
+      await s.enqueue(topic, i);
+      await sleep(100);
+    }
   });
 
   test('bad parameters of listen', async (s) => {
