@@ -9,6 +9,7 @@
 #include "hub.h"
 #include "log.h"
 #include "mem.h"
+#include "metrics.h"
 #include "storage.h"
 #include "view.h"
 
@@ -77,7 +78,7 @@ void call_response(struct call *call, enum error_code rc, struct kvs_response *r
     status_headers(call, rc, headers);
     *response = (struct kvs_response){
         .status = error_status(rc),
-        .content_type = "application/json",
+        .content_type = !rc && call->content_type ? call->content_type : "application/json",
         .headers = headers->len ? buf_cstr(headers) : "",
         .body = call->out.data,
         .body_len = call->out.len,
@@ -86,6 +87,7 @@ void call_response(struct call *call, enum error_code rc, struct kvs_response *r
         response->headers = "";
     if (call->unhealthy && !rc)
         response->status = 503;
+    metrics_count(call->kvs->metrics, call->op, response->status, clock_mono_us() - call->began);
 }
 
 struct call *call_new(struct kvs *kvs, struct kvs_request *request)
@@ -105,6 +107,7 @@ struct call *call_new(struct kvs *kvs, struct kvs_request *request)
         .kvs = kvs,
         .request = request,
         .store = kvs->file,
+        .began = clock_mono_us(),
         .bucket = BUCKET_DEFAULT,
         .arena = arena,
         .out = out,

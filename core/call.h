@@ -52,6 +52,8 @@ struct call {
     int64_t step;             /* set by apply with again: what this transaction did */
     int64_t total;            /* what earlier ones of the same request did */
     bool failed_login;        /* it came with a token that is none of ours */
+    int64_t began;            /* clock_mono_us */
+    const char *content_type; /* of a good answer; NULL: JSON */
     bool unhealthy;           /* the answer is 200's, but the status 503 */
     bool empty;               /* set by the operation: there is nothing yet, wait until wait_until */
     int64_t wait_until;       /* clock_mono; 0: do not wait */

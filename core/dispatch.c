@@ -5,6 +5,7 @@
 
 #include "access.h"
 #include "listen.h"
+#include "metrics.h"
 #include "ops.h"
 #include "query.h"
 #include "storage.h"
@@ -57,6 +58,7 @@ static const struct op table[] = {
     {"/queue/discard", OP_POST, SCOPE_WRITE, queue_redrive_parse, NULL, queue_discard, NULL, queue_topic_allow},
     {"/queue/stats", OP_POST | OP_SNAPSHOT, SCOPE_READ, queue_stats_parse, queue_stats, NULL, NULL, queue_topic_allow},
     {"/queue/purge", OP_POST, SCOPE_WRITE, queue_purge_parse, NULL, queue_purge, NULL, queue_topic_allow},
+    {"/metrics", OP_GET | OP_SNAPSHOT, SCOPE_METRICS, NULL, metrics_read, NULL, NULL, NULL},
     {"/health", OP_GET, SCOPE_PUBLIC, NULL, NULL, NULL, health, NULL},
 };
 

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "maint.h"
 #include "mem.h"
+#include "metrics.h"
 
 enum {
     FAILED_LOGIN_MS = 250,
@@ -58,7 +59,8 @@ struct kvs *kvs_open(const struct config *config, enum kvs_mode mode, char *mess
     kvs->started = clock_mono();
     kvs->auth = auth_new(config);
     kvs->maint = maint_new(kvs);
-    enum error_code rc = kvs->auth && kvs->maint ? ERR_OK : ERR_NO_MEMORY;
+    kvs->metrics = metrics_new();
+    enum error_code rc = kvs->auth && kvs->maint && kvs->metrics ? ERR_OK : ERR_NO_MEMORY;
     if (!rc)
         rc = hub_new(&kvs->hub, kvs);
     if (!rc)
@@ -83,6 +85,7 @@ void kvs_close(struct kvs *kvs)
     pthread_mutex_destroy(&kvs->memory_mutex);
     maint_free(kvs->maint);
     auth_free(kvs->auth);
+    metrics_free(kvs->metrics);
     mem_free(kvs);
 }
 

@@ -230,6 +230,11 @@ static enum error_code fill_memory(struct call *call, struct bucket *b)
     return ERR_OK;
 }
 
+enum error_code bucket_held(struct call *call, struct view *view, struct bucket *b)
+{
+    return b->options.storage == BUCKET_MEMORY ? fill_memory(call, b) : count_live(view->db, b, view->now);
+}
+
 enum error_code bucket_list(struct call *call, struct view *view)
 {
     struct db_query *q = db_start(view->db, SQL_BUCKET_LIST, DB_TEXT("", 0));
@@ -244,7 +249,7 @@ enum error_code bucket_list(struct call *call, struct view *view)
         if (!rc && access_is_limited(call) && !grant_bucket(call->grant, b.name, strlen(b.name)))
             continue;
         if (!rc)
-            rc = b.options.storage == BUCKET_MEMORY ? fill_memory(call, &b) : count_live(view->db, &b, view->now);
+            rc = bucket_held(call, view, &b);
         if (!rc)
             bucket_status(&call->json, &b, call->kvs->config->max_value);
     }

@@ -65,6 +65,8 @@ enum error_code bucket_update(struct call *call, struct txn *txn);
 enum error_code bucket_named_parse(struct call *call);
 enum error_code bucket_status_read(struct call *call, struct view *view);
 enum error_code bucket_list(struct call *call, struct view *view);
+/* Makes the counters of a bucket that was read from view those of what it holds now, wherever its data is. */
+enum error_code bucket_held(struct call *call, struct view *view, struct bucket *b);
 enum error_code bucket_destroy_parse(struct call *call);
 enum error_code bucket_destroy(struct call *call, struct txn *txn);
 enum error_code bucket_purge(struct call *call, struct txn *txn);

@@ -15,6 +15,7 @@
 #include "store.h"
 
 struct hub;
+struct metrics;
 struct maint;
 
 struct kvs {
@@ -26,6 +27,7 @@ struct kvs {
     struct auth *auth;
     struct pool calls; /* of struct call, for call_new */
     struct hub *hub;
+    struct metrics *metrics;
     int64_t started; /* clock_mono */
     atomic_bool stopping;
     struct maint *maint; /* the ticking thread's, as is the next */
