@@ -246,6 +246,7 @@ static const struct trial trials[] = {
     {"/queue/discard", "{\"topic\":\"dead\"}"},
     {"/queue/stats", "{}"},
     {"/queue/purge", "{\"topic\":\"default\"}"},
+    {"/metrics", NULL},
     {"/health", NULL},
 };
 
