@@ -102,7 +102,7 @@ void wake_watch(struct wake *w, bool on)
     for (int i = 0; w->inotify_fd >= 0 && i < count; i++) {
         struct lock *lock = &w->locks[i];
         if (on && lock->watch < 0) {
-            lock->watch = inotify_add_watch(w->inotify_fd, lock->path, IN_MODIFY);
+            lock->watch = inotify_add_watch(w->inotify_fd, lock->path, IN_ATTRIB);
         } else if (!on && lock->watch >= 0) {
             inotify_rm_watch(w->inotify_fd, lock->watch);
             lock->watch = -1;

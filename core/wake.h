@@ -1,6 +1,6 @@
 /*
  * What interrupts a wait: this process's own commits, and, while somebody waits, a watch on the writer lock's file
- * for those of other processes: every commit modifies it once it can be seen, while the log is written well before.
+ * for those of other processes: every commit sets its time once it can be seen, while the log is written well before.
  */
 #ifndef KVS_WAKE_H
 #define KVS_WAKE_H

@@ -19,16 +19,23 @@
 #endif
 
 /*
- * Two bytes of the file: the turnstile, held while waiting for the lock, and the lock.  A process that has just released
- * the lock and wants it again must pass the turnstile, which the next one in line holds.
+ * A queue of tickets, kept by locks on single bytes of the file.  Whoever wants the lock takes the next ticket, locks the byte that
+ * belongs to it, and waits until no byte of an earlier ticket is locked.  So the lock goes to those who wait in the order in which
+ * they came, and a process that dies or gives up makes way by itself: the kernel drops its byte.
+ *
+ * Taking a ticket is guarded by a byte of its own, held for a few system calls.  The last ticket given is a number in the file.
  */
-enum { TURNSTILE = 0, HELD = 1 };
+enum { GUARD = 0, COUNTER = 8 };
 
-/* A blocked wait is interrupted this often, to look at the deadline. */
+/* The bytes of tickets lie far behind everything that the file contains. */
+static const off_t first_ticket = (off_t)1 << 40;
+
+/* Past its deadline a blocked wait is interrupted this often: one signal may come before the wait begins. */
 enum { WAKE_MS = 20 };
 
 struct writelock {
     int fd;
+    off_t ticket; /* the byte held, 0 while it is not */
 };
 
 static void on_wake(int signal)
@@ -59,7 +66,7 @@ static int open_file(const char *path)
 enum error_code writelock_open(struct writelock **out, const char *path, struct error *err)
 {
     struct sigaction action = {.sa_handler = on_wake};
-    struct writelock *lock = mem_alloc(sizeof *lock);
+    struct writelock *lock = mem_zalloc(1, sizeof *lock);
 
     if (!lock)
         return error_set(err, ERR_NO_MEMORY, NULL, "out of memory");
@@ -83,40 +90,47 @@ void writelock_close(struct writelock *lock)
     mem_free(lock);
 }
 
-static int set_lock(const struct writelock *lock, short type, off_t byte, int command)
+static int set_lock(const struct writelock *lock, short type, off_t start, off_t len, int command)
 {
-    struct flock range = {.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+    struct flock range = {.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len};
     return fcntl(lock->fd, command, &range);
 }
 
-static int start_timer(timer_t *timer)
+static int start_timer(timer_t *timer, int64_t deadline)
 {
     struct sigevent event = {0};
+    int64_t left = deadline - clock_mono();
+
     event.sigev_notify = SIGEV_THREAD_ID;
     event.sigev_signo = wake_signal();
     event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
     if (timer_create(CLOCK_MONOTONIC, &event, timer))
         return -1;
-    struct timespec tick = {.tv_nsec = WAKE_MS * 1000000L};
-    struct itimerspec every = {.it_interval = tick, .it_value = tick};
-    return timer_settime(*timer, 0, &every, NULL);
+    if (left < 1)
+        left = 1;
+    struct itimerspec at = {.it_interval = {.tv_nsec = WAKE_MS * 1000000L},
+                            .it_value = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000L}};
+    if (timer_settime(*timer, 0, &at, NULL) == 0)
+        return 0;
+    timer_delete(*timer);
+    return -1;
 }
 
-/* Waits for one byte; the repeating timer makes a signal that came too early harmless. */
-static enum error_code wait_for(const struct writelock *lock, off_t byte, int64_t deadline)
+/* Locks a range, waiting until the deadline. */
+static enum error_code wait_for(const struct writelock *lock, short type, off_t start, off_t len, int64_t deadline)
 {
     timer_t timer;
     enum error_code rc = ERR_OK;
 
-    if (!set_lock(lock, F_WRLCK, byte, F_OFD_SETLK))
+    if (!set_lock(lock, type, start, len, F_OFD_SETLK))
         return ERR_OK;
     if (errno != EAGAIN && errno != EACCES) {
         log_line(LOG_ERROR, "the lock file cannot be locked: %s", strerror(errno));
         return ERR_INTERNAL;
     }
-    if (start_timer(&timer))
+    if (start_timer(&timer, deadline))
         return ERR_INTERNAL;
-    while (set_lock(lock, F_WRLCK, byte, F_OFD_SETLKW)) {
+    while (set_lock(lock, type, start, len, F_OFD_SETLKW)) {
         if (errno != EINTR)
             rc = ERR_INTERNAL;
         else if (clock_mono() >= deadline)
@@ -128,30 +142,53 @@ static enum error_code wait_for(const struct writelock *lock, off_t byte, int64_
     return rc;
 }
 
+/* Under the guard: the next number, and its byte.  A byte that is locked already belongs to a time before the file was cut. */
+static enum error_code next_ticket(struct writelock *lock)
+{
+    uint64_t last = 0;
+
+    if (pread(lock->fd, &last, sizeof last, COUNTER) != sizeof last)
+        last = 0;
+    last %= (uint64_t)1 << 60;
+    do
+        last++;
+    while (set_lock(lock, F_WRLCK, first_ticket + (off_t)last, 1, F_OFD_SETLK));
+    lock->ticket = first_ticket + (off_t)last;
+    return pwrite(lock->fd, &last, sizeof last, COUNTER) == sizeof last ? ERR_OK : ERR_FULL;
+}
+
+static void drop_ticket(struct writelock *lock)
+{
+    set_lock(lock, F_UNLCK, lock->ticket, 1, F_OFD_SETLK);
+    lock->ticket = 0;
+}
+
 enum error_code writelock_take(struct writelock *lock, int64_t deadline)
 {
-    enum error_code rc = wait_for(lock, TURNSTILE, deadline);
+    enum error_code rc = wait_for(lock, F_WRLCK, GUARD, 1, deadline);
     if (rc)
         return rc;
-    rc = wait_for(lock, HELD, deadline);
-    set_lock(lock, F_UNLCK, TURNSTILE, F_OFD_SETLK);
+    rc = next_ticket(lock);
+    set_lock(lock, F_UNLCK, GUARD, 1, F_OFD_SETLK);
+    off_t earlier = lock->ticket - first_ticket;
+    if (!rc) {
+        /* Shared, so that those who wait do not keep each other out. */
+        rc = wait_for(lock, F_RDLCK, first_ticket, earlier, deadline);
+        set_lock(lock, F_UNLCK, first_ticket, earlier, F_OFD_SETLK);
+    }
+    if (rc)
+        drop_ticket(lock);
     return rc;
 }
 
 void writelock_release(struct writelock *lock)
 {
-    set_lock(lock, F_UNLCK, HELD, F_OFD_SETLK);
+    drop_ticket(lock);
 }
 
 void writelock_signal(struct writelock *lock)
 {
-    /* Where it fails (disk full), those who wait find out by their slow poll. */
-    if (pwrite(lock->fd, "", 1, 0) < 0)
+    /* Its time, not its content: that changes with every ticket.  Where it fails, the slow poll remains. */
+    if (futimens(lock->fd, NULL))
         return;
-}
-
-int writelock_contended(struct writelock *lock)
-{
-    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = TURNSTILE, .l_len = 1};
-    return fcntl(lock->fd, F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK;
 }

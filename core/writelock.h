@@ -1,7 +1,7 @@
 /*
  * The writer lock: an advisory lock on a file of its own beside the database, held for every write transaction and every
- * checkpoint by every program of the project.  Waiters queue in the kernel, so that a process that writes all the time
- * cannot starve another, and give up at a deadline.
+ * checkpoint by every program of the project.  Waiters get it in the order in which they came, so that a process that
+ * writes all the time cannot starve another, and give up at a deadline.
  *
  * Open file description locks are used: they belong to the descriptor, so that closing some other descriptor of the file
  * does not drop them (as POSIX record locks would), and they vanish with the process.
@@ -26,10 +26,7 @@ void writelock_close(struct writelock *lock);
 enum error_code writelock_take(struct writelock *lock, int64_t deadline);
 void writelock_release(struct writelock *lock);
 
-/* Tells whoever watches the lock file for modifications (wake.h) that something was committed. */
+/* Tells whoever watches the lock file's attributes (wake.h) that something was committed. */
 void writelock_signal(struct writelock *lock);
-
-/* Whether some process holds or waits for the lock: a long job asks, to make way. */
-int writelock_contended(struct writelock *lock);
 
 #endif
