@@ -170,7 +170,7 @@ static void test_vectors(void)
     struct arena arena = ARENA_INIT;
     struct error err = ERROR_INIT;
     struct json_doc doc;
-    size_t len;
+    size_t len = 0;
     char *text = slurp("tests/vectors/keys.json", &len);
     if (!ok(text, "the vectors can be read"))
         return;
