@@ -179,7 +179,7 @@ export async function round(store, child, model, workers, rng, tally) {
   for (const [i, w] of workers.entries()) w.call = i < 4 ? fcgiCall(store) : cgiCall(store, rng, tally);
   const all = Promise.all([...workers.map(work), maintain(store, rng, tally, on)]);
   all.catch(() => {});
-  await sleep(30 + rng.below(250));
+  await sleep(60 + rng.below(400));
   child.kill('SIGKILL');
   tally.fcgi++;
   alive = false;
