@@ -6,6 +6,7 @@
 #include "access.h"
 #include "listen.h"
 #include "metrics.h"
+#include "openapi.h"
 #include "ops.h"
 #include "query.h"
 #include "storage.h"
@@ -59,6 +60,7 @@ static const struct op table[] = {
     {"/queue/stats", OP_POST | OP_SNAPSHOT, SCOPE_READ, queue_stats_parse, queue_stats, NULL, NULL, queue_topic_allow},
     {"/queue/purge", OP_POST, SCOPE_WRITE, queue_purge_parse, NULL, queue_purge, NULL, queue_topic_allow},
     {"/metrics", OP_GET | OP_SNAPSHOT, SCOPE_METRICS, NULL, metrics_read, NULL, NULL, NULL},
+    {"/openapi.json", OP_GET, SCOPE_PUBLIC, NULL, NULL, NULL, openapi, NULL},
     {"/health", OP_GET, SCOPE_PUBLIC, NULL, NULL, NULL, health, NULL},
 };
 

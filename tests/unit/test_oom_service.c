@@ -247,6 +247,7 @@ static const struct trial trials[] = {
     {"/queue/stats", "{}"},
     {"/queue/purge", "{\"topic\":\"default\"}"},
     {"/metrics", NULL},
+    {"/openapi.json", NULL},
     {"/health", NULL},
 };
 
