@@ -82,7 +82,7 @@ __attribute__((unused)) static void service_reopen(struct service *s)
     }
 }
 
-static void service_configure(struct service *s, const char *name, const char *value)
+__attribute__((unused)) static void service_configure(struct service *s, const char *name, const char *value)
 {
     char message[400] = "";
     if (!config_set(&s->config, name, value, message, sizeof message)) {
@@ -175,6 +175,7 @@ struct exchange {
     char *headers; /* owned, as body is */
     char *body;    /* NUL-terminated */
     size_t body_len;
+    long behind; /* what a stream's write is told of bytes still to be taken */
 };
 
 static void exchange_add(struct exchange *x, const void *data, size_t len)
@@ -225,8 +226,9 @@ static long exchange_write(struct kvs_sink *sink, const void *data, size_t len)
     struct exchange *x = (struct exchange *)sink;
     pthread_mutex_lock(&x->mutex);
     exchange_add(x, data, len);
+    long behind = x->behind;
     pthread_mutex_unlock(&x->mutex);
-    return 0;
+    return behind;
 }
 
 static void exchange_end(struct kvs_sink *sink)
@@ -345,7 +347,8 @@ __attribute__((unused)) static long long member_int(const char *json, const char
 }
 
 /* Posts and compares status and the whole body. */
-#define is_reply(s, path, body, status, want, ...) service_is(__FILE__, __LINE__, s, path, body, status, want, __VA_ARGS__)
+#define is_reply(s, path, body, status, want, ...)                                                                     \
+    service_is(__FILE__, __LINE__, s, path, body, status, want, __VA_ARGS__)
 
 __attribute__((unused, format(printf, 8, 9))) static bool service_is(const char *file, int line, struct service *s,
                                                                      const char *path, const char *body, int status,
