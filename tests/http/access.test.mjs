@@ -1,8 +1,10 @@
 // Who may do what: every route with every scope and every place that a token can come from; tokens limited to buckets, keys
 // and topics.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
 
 import { newTokens } from './lib/tokens.mjs';
 import { startDeployment } from './lib/servers.mjs';
@@ -109,6 +111,62 @@ const EVERY = {
   admin: ['--scope', 'admin'],
   expired: ['--scope', 'admin', '--expires', '2020-02-29'],
 };
+
+// What a rewriting Apache leaves of the header, given to kvs.cgi as a server would.
+const RENAMED = ['HTTP_AUTHORIZATION', 'REDIRECT_HTTP_AUTHORIZATION', 'REDIRECT_REDIRECT_HTTP_AUTHORIZATION', 'HTTP_X_KVS_TOKEN'];
+
+describe('tokens in the variables of a CGI server', () => {
+  const { tokens, sections } = newTokens(EVERY);
+  const exec = promisify(execFile);
+  let deployment = null;
+  before(async () => {
+    deployment = await startDeployment('lighttpd-cgi', { sections });
+  });
+
+  async function status(route, variables) {
+    const { uid, gid } = deployment.user;
+    const env = {
+      ...deployment.environment(),
+      GATEWAY_INTERFACE: 'CGI/1.1',
+      REQUEST_METHOD: route.method,
+      SCRIPT_NAME: '/kvs.cgi',
+      PATH_INFO: route.path,
+      ...(route.method === 'POST' ? { CONTENT_TYPE: 'application/json', CONTENT_LENGTH: '7' } : {}),
+      ...variables,
+    };
+    const run = exec(deployment.file('bin/kvs.cgi'), [], { env, uid, gid });
+    run.child.stdin.on('error', () => {}); // it need not read the body
+    run.child.stdin.end(route.method === 'POST' ? '{"x":0}' : '');
+    const { stdout } = await run;
+    return Number(/^Status: ([0-9]+)/.exec(stdout)[1]);
+  }
+
+  for (const variable of RENAMED) {
+    it(`every route, every scope, ${variable}`, async () => {
+      for (const scope of SCOPES) {
+        const value = variable === 'HTTP_X_KVS_TOKEN' ? tokens[scope] : `Bearer ${tokens[scope]}`;
+        for (let i = 0; i < ROUTES.length; i += 8) {
+          const some = ROUTES.slice(i, i + 8);
+          const found = await Promise.all(some.map((route) => status(route, { [variable]: value })));
+          const wanted = some.map((route) => (covers(scope, route.scope) ? (route.method === 'GET' ? 200 : 400) : 403));
+          assert.deepEqual(found, wanted, `${scope}: ${some.map(({ path }) => path)}`);
+        }
+      }
+    });
+  }
+
+  it('the first one that is set counts', async () => {
+    const both = { HTTP_AUTHORIZATION: 'Bearer wrong', REDIRECT_HTTP_AUTHORIZATION: `Bearer ${tokens.admin}` };
+    const [route] = ROUTES;
+    assert.equal(await status(route, both), 401);
+    assert.equal(await status(route, { ...both, HTTP_AUTHORIZATION: '' }), 400);
+    assert.equal(await status(route, { QUERY_STRING: `token=${tokens.admin}` }), 401);
+  });
+
+  after(async () => {
+    await deployment?.stop();
+  });
+});
 
 for (const server of ['lighttpd-fastcgi', 'lighttpd-cgi', 'apache-fcgid', 'apache-cgid', 'nginx-fastcgi']) {
   withTokens(server, EVERY, everyRoute);
