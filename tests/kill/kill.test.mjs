@@ -7,6 +7,9 @@ import { Store, sleep } from '../maint/lib/store.mjs';
 import { round } from './lib/load.mjs';
 import { HISTORY, Model, random } from './lib/model.mjs';
 
+// A program killed while the leak sanitizer looks at its threads makes that say so on stderr.
+process.env.ASAN_OPTIONS = `${process.env.ASAN_OPTIONS ?? ''}:detect_leaks=0`;
+
 const seed = Number(process.env.KVS_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const rounds = Number(process.env.KVS_ROUNDS ?? (process.env.KVS_LONG ? 2000 : 15));
 
