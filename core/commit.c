@@ -390,6 +390,8 @@ static void lead(struct commit *c, bool deputy)
 {
     int64_t until = deputy ? INT64_MAX : 0; /* counted from the first commit, which is the leader's own */
 
+    if (!deputy && c->options.on_lead)
+        c->options.on_lead(c->options.context);
     for (;;) {
         pthread_mutex_lock(&c->mutex);
         struct commit_job *jobs = take(c);
@@ -442,6 +444,27 @@ void commit_submit(struct commit *c, struct commit_job *job)
     pthread_mutex_unlock(&c->mutex);
     if (leads)
         lead(c, false);
+}
+
+struct db *commit_borrow(struct commit *c)
+{
+    pthread_mutex_lock(&c->mutex);
+    struct db *db = c->leading ? NULL : c->writer;
+    if (db)
+        c->writer = NULL;
+    pthread_mutex_unlock(&c->mutex);
+    return db;
+}
+
+void commit_return(struct commit *c, struct db *db)
+{
+    pthread_mutex_lock(&c->mutex);
+    bool back = !c->leading && !c->writer;
+    if (back)
+        c->writer = db;
+    pthread_mutex_unlock(&c->mutex);
+    if (!back)
+        db_close(db);
 }
 
 struct waiter {

@@ -40,6 +40,8 @@ struct commit_options {
     int64_t wal_limit;    /* bytes of log after which the leader checkpoints */
     /* Called by the leader after each commit that wrote something, before the jobs' done. */
     void (*on_commit)(void *context);
+    /* Called by a thread that is about to lead: it may be kept for as long as others submit jobs.  NULL: nobody asks. */
+    void (*on_lead)(void *context);
     void *context;
     /* A checkpoint also cuts the log to nothing, for programs that would have to read all of it when they open it. */
     bool wal_cut;
@@ -58,6 +60,13 @@ enum error_code commit_new(struct commit **commit, const struct commit_options *
 void commit_free(struct commit *commit);
 
 void commit_submit(struct commit *commit, struct commit_job *job);
+
+/*
+ * The writer's connection to read with, until commit_return: for a process with one thread, which then needs no second one.
+ * NULL where it is in use.  A job meanwhile gets a connection of its own.
+ */
+struct db *commit_borrow(struct commit *commit);
+void commit_return(struct commit *commit, struct db *db);
 
 /* Submits and waits for the outcome. */
 enum error_code commit_wait(struct commit *commit, struct commit_job *job);

@@ -117,21 +117,20 @@ static int set_up(struct db *db, unsigned flags)
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_PERSIST_WAL, &on);
     int rc = SQLITE_OK;
-    if (flags & DB_CREATE) {
-        snprintf(text, sizeof text, "PRAGMA page_size=%d", PAGE_SIZE);
+    snprintf(text, sizeof text, "PRAGMA page_size=%d", PAGE_SIZE);
+    if ((flags & DB_CREATE) && !(flags & DB_BRIEF))
         rc = pragma(db, text);
-        if (rc == SQLITE_OK)
-            rc = wal_mode(db);
-    }
+    if (rc == SQLITE_OK && (flags & DB_CREATE))
+        rc = wal_mode(db);
     if (rc == SQLITE_OK)
         rc = pragma(db, flags & DB_RELAXED ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL");
     if (rc == SQLITE_OK && (flags & DB_READ_ONLY))
         rc = pragma(db, "PRAGMA query_only=1");
     snprintf(text, sizeof text, "PRAGMA cache_size=-%d", CACHE_KIB);
-    if (rc == SQLITE_OK)
+    if (rc == SQLITE_OK && !(flags & DB_BRIEF))
         rc = pragma(db, text);
     snprintf(text, sizeof text, "PRAGMA journal_size_limit=%d", LOG_LIMIT);
-    if (rc == SQLITE_OK)
+    if (rc == SQLITE_OK && !(flags & DB_BRIEF))
         rc = pragma(db, text);
     sqlite3_wal_hook(db->handle, on_wal, db);
     return rc;

@@ -16,9 +16,10 @@ struct db;
 struct db_query; /* a running statement; owned by its db */
 
 enum db_open_flags {
-    DB_CREATE = 1,   /* make the file where it is missing */
-    DB_RELAXED = 2,  /* a commit survives a crash of the program, not of the machine */
-    DB_READ_ONLY = 4 /* statements that write are refused */
+    DB_CREATE = 1,    /* make the file where it is missing */
+    DB_RELAXED = 2,   /* a commit survives a crash of the program, not of the machine */
+    DB_READ_ONLY = 4, /* statements that write are refused */
+    DB_BRIEF = 8      /* not for long, and not of a new file: what tunes it for long use is left out */
 };
 
 /* To be called once before anything else in a process. */

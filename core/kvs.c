@@ -27,6 +27,19 @@ void service_on_commit(void *context)
     hub_notify(kvs->hub);
 }
 
+void service_on_lead(void *context)
+{
+    const struct kvs *kvs = context;
+    if (kvs->hold)
+        kvs->hold(kvs->hold_context);
+}
+
+void kvs_on_hold(struct kvs *kvs, void (*hold)(void *context), void *context)
+{
+    kvs->hold = hold;
+    kvs->hold_context = context;
+}
+
 static enum error_code open_stores(struct kvs *kvs, struct error *err)
 {
     const struct config *c = kvs->config;
@@ -36,7 +49,9 @@ static enum error_code open_stores(struct kvs *kvs, struct error *err)
         .busy_timeout = c->busy_timeout,
         .wal_limit = kvs->mode == KVS_CGI ? WAL_LIMIT_CGI : WAL_LIMIT_FCGI,
         .wal_cut = kvs->mode == KVS_CGI,
+        .alone = kvs->mode == KVS_CGI,
         .on_commit = service_on_commit,
+        .on_lead = service_on_lead,
         .context = kvs,
     };
     return store_open(&kvs->file, &options, err);

@@ -31,6 +31,12 @@ void kvs_close(struct kvs *kvs);
  */
 void kvs_handle(struct kvs *kvs, struct kvs_request *request);
 
+/*
+ * Has hold called by a thread that is about to be kept in kvs_handle for longer than its own request takes: it commits for
+ * others too.  To be set before the first request.
+ */
+void kvs_on_hold(struct kvs *kvs, void (*hold)(void *context), void *context);
+
 /* The client is gone: the core lets go of a waiting request, with sink->end as its last call, soon, on some thread. */
 void kvs_cancel(struct kvs *kvs, struct kvs_request *request);
 

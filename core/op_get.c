@@ -70,65 +70,77 @@ static enum error_code no_bucket(struct call *call)
                      call->bucket);
 }
 
-/*
- * Starts the look-up of a key, with *peek as it is in the very state of the database that the statement reads.  First as
- * if nobody had written since the connection's last read; *found is the answer of the first db_step.
- */
-static struct db_query *find_newest(struct call *call, struct db *db, const struct key *key, struct peek *peek,
-                                    bool *found, enum error_code *rc)
-{
-    const struct db_value data = DB_BLOB(key->data, key->len);
-    const int64_t id = peek->id;
-    struct db_query *q;
+/* A look-up of a key under way, and the bucket in the very state of the database that it reads. */
+struct lookup {
+    struct db_query *bucket; /* NULL where nothing had to be read of it */
+    struct db_query *entry;
+    struct peek peek;
+    bool found;
+};
 
-    if (id) {
-        q = db_start(db, SQL_ENTRY_FIND, DB_INT(id), data);
-        *found = db_step(q);
-        if (peek_holds(db))
-            return q;
-        /* The row keeps its snapshot open, so the bucket can be read from the same one. */
-        *rc = *found ? peek_look(db, call->bucket, peek) : ERR_OK;
-        if (*found && !*rc && peek->id == id)
-            return q;
-        enum error_code end = db_end(q);
-        *rc = *rc ? *rc : end;
+static void find(struct lookup *l, struct db *db, const struct key *key)
+{
+    l->entry = db_start(db, SQL_ENTRY_FIND, DB_INT(l->peek.id), DB_BLOB(key->data, key->len));
+    l->found = db_step(l->entry);
+}
+
+static enum error_code lookup_end(struct lookup *l)
+{
+    enum error_code rc = l->entry ? db_end(l->entry) : ERR_OK;
+    enum error_code other = l->bucket ? db_end(l->bucket) : ERR_OK;
+    l->entry = l->bucket = NULL;
+    return rc ? rc : other;
+}
+
+/* As if nobody had written since the connection's last read.  False where somebody has, and it is to be done anew. */
+static bool find_as_remembered(struct call *call, struct lookup *l, struct db *db, const struct key *key)
+{
+    if (!peek_remembered(db, call->bucket, &l->peek) || !l->peek.id)
+        return false;
+    int64_t id = l->peek.id;
+    find(l, db, key);
+    if (peek_holds(db))
+        return true;
+    /* A row keeps its snapshot open, so that the bucket can be read from the same one. */
+    if (l->found) {
+        l->bucket = peek_look(db, call->bucket, &l->peek);
+        if (l->peek.id == id)
+            return true;
     }
-    if (!*rc)
-        *rc = db_read_begin(db);
-    if (!*rc)
-        *rc = peek_look(db, call->bucket, peek);
-    if (!*rc && !peek->id)
-        *rc = no_bucket(call);
-    if (*rc)
-        return NULL;
-    q = db_start(db, SQL_ENTRY_FIND, DB_INT(peek->id), data);
-    *found = db_step(q);
-    return q;
+    lookup_end(l);
+    return false;
+}
+
+static enum error_code find_newest(struct call *call, struct lookup *l, struct db *db, const struct key *key)
+{
+    if (find_as_remembered(call, l, db, key))
+        return ERR_OK;
+    l->bucket = peek_look(db, call->bucket, &l->peek);
+    if (!l->peek.id) {
+        enum error_code rc = lookup_end(l);
+        return rc ? rc : no_bucket(call);
+    }
+    find(l, db, key);
+    return ERR_OK;
 }
 
 /* The hottest path of all. */
 static enum error_code get_newest(struct call *call, struct view *view, const struct get_args *a)
 {
-    struct peek peek;
+    struct lookup l = {.found = false};
     struct entry e = {.revision = 0};
-    enum error_code rc = ERR_OK, end;
-    bool found;
+    enum error_code rc = find_newest(call, &l, view->db, &a->key);
 
-    if (!peek_remembered(view->db, call->bucket, &peek))
-        peek.id = 0;
-    struct db_query *q = find_newest(call, view->db, &a->key, &peek, &found, &rc);
-    if (q) {
-        if (peek.time > view->now)
-            view->now = peek.time;
-        if (found)
-            rc = entry_read_found(q, peek.id, &a->key, &e);
-        if (!rc)
-            rc = answer_entry(call, &e, is_shown(&e, view->now, a->markers));
-        end = db_end(q);
-        rc = rc ? rc : end;
-    }
-    db_read_end(view->db);
-    return rc;
+    if (rc)
+        return rc;
+    if (l.peek.time > view->now)
+        view->now = l.peek.time;
+    if (l.found)
+        rc = entry_read_found(l.entry, l.peek.id, &a->key, &e);
+    if (!rc)
+        rc = answer_entry(call, &e, is_shown(&e, view->now, a->markers));
+    enum error_code end = lookup_end(&l);
+    return rc ? rc : end;
 }
 
 /* A marker is an entry too: whoever names its revision gets it. */

@@ -28,7 +28,7 @@ bool peek_holds(struct db *db)
     return note->state == db_state(db);
 }
 
-enum error_code peek_look(struct db *db, const char *bucket, struct peek *peek)
+struct db_query *peek_look(struct db *db, const char *bucket, struct peek *peek)
 {
     struct note *note = db_note(db);
     size_t len = strlen(bucket);
@@ -44,5 +44,5 @@ enum error_code peek_look(struct db *db, const char *bucket, struct peek *peek)
         if (len < NAME_ROOM)
             memcpy(note->bucket, bucket, len + 1);
     }
-    return db_end(q);
+    return q;
 }

@@ -26,7 +26,10 @@ bool peek_remembered(struct db *db, const char *bucket, struct peek *peek);
  */
 bool peek_holds(struct db *db);
 
-/* Reads it, in the snapshot of the statement or transaction under way if there is one, and remembers it. */
-enum error_code peek_look(struct db *db, const char *bucket, struct peek *peek);
+/*
+ * Reads it, in the snapshot of the statement or transaction under way if there is one, and remembers it.  The statement
+ * stays open, and with it the snapshot for others: end it with db_end, which tells of a failure too.
+ */
+struct db_query *peek_look(struct db *db, const char *bucket, struct peek *peek);
 
 #endif

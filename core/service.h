@@ -28,13 +28,16 @@ struct kvs {
     struct pool calls; /* of struct call, for call_new */
     struct hub *hub;
     struct metrics *metrics;
+    void (*hold)(void *context); /* of kvs_on_hold; may be NULL */
+    void *hold_context;
     int64_t started; /* clock_mono */
     atomic_bool stopping;
     struct maint *maint; /* the ticking thread's, as is the next */
     int64_t next_maint;  /* clock_mono; the ticking thread's */
 };
 
-/* What every store's on_commit is; context is the struct kvs. */
+/* What every store's on_commit and on_lead are; context is the struct kvs. */
 void service_on_commit(void *kvs);
+void service_on_lead(void *kvs);
 
 #endif

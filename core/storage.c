@@ -59,6 +59,7 @@ static enum error_code open_memory(struct kvs *kvs, bool make, struct store **st
         .busy_timeout = kvs->config->busy_timeout,
         .wal_limit = WAL_LIMIT,
         .on_commit = service_on_commit,
+        .on_lead = service_on_lead,
         .context = kvs,
     };
     enum error_code rc = store_open(store, &options, &err);

@@ -14,6 +14,7 @@
 struct store {
     char *path;
     struct commit *commit;
+    bool alone;
     struct pool readers; /* of struct db */
 };
 
@@ -65,14 +66,22 @@ static enum error_code open_files(struct store *s, const struct store_options *o
             error_set(err, rc, NULL, "the database's writer lock is held by another process; try again");
     }
     if (!rc) {
-        rc = db_open(&db, s->path, flags | DB_CREATE, err);
+        rc = db_open(&db, s->path, flags | DB_CREATE | (o->alone && !fresh ? DB_BRIEF : 0), err);
         if (fresh)
             writelock_release(lock);
     }
     if (!rc)
         rc = prepare(db, lock, o->busy_timeout, err);
-    struct commit_options options = {s->path,      flags,      o->busy_timeout, o->wal_limit,
-                                     o->on_commit, o->context, o->wal_cut};
+    const struct commit_options options = {
+        .path = s->path,
+        .db_flags = flags,
+        .busy_timeout = o->busy_timeout,
+        .wal_limit = o->wal_limit,
+        .on_commit = o->on_commit,
+        .on_lead = o->on_lead,
+        .context = o->context,
+        .wal_cut = o->wal_cut,
+    };
     if (!rc)
         rc = commit_new(&s->commit, &options, lock, db);
     if (rc) {
@@ -87,6 +96,7 @@ enum error_code store_open(struct store **out, const struct store_options *optio
     struct store *s = mem_zalloc(1, sizeof *s);
     if (!s)
         return error_set(err, ERR_NO_MEMORY, NULL, "out of memory");
+    s->alone = options->alone;
     s->path = mem_dup(options->path, strlen(options->path));
     enum error_code rc = s->path ? open_files(s, options, err) : error_set(err, ERR_NO_MEMORY, NULL, "out of memory");
     if (rc) {
@@ -110,13 +120,17 @@ void store_close(struct store *s)
 
 enum error_code store_reader(struct store *s, struct db **db)
 {
-    *db = pool_take(&s->readers);
+    *db = s->alone ? commit_borrow(s->commit) : pool_take(&s->readers);
     return *db ? ERR_OK : db_open(db, s->path, DB_READ_ONLY, NULL);
 }
 
 void store_reader_done(struct store *s, struct db *db, bool broken)
 {
-    if (broken || !db_is_idle(db) || !pool_give(&s->readers, db))
+    bool sound = !broken && db_is_idle(db);
+
+    if (sound && s->alone)
+        commit_return(s->commit, db);
+    else if (!sound || !pool_give(&s->readers, db))
         db_close(db);
 }
 

@@ -16,7 +16,9 @@ struct store_options {
     int64_t busy_timeout;
     int64_t wal_limit; /* bytes of log after which a write checkpoints */
     bool wal_cut;      /* and cuts the log to nothing */
+    bool alone;        /* the process has one thread, and may do with one connection */
     void (*on_commit)(void *context);
+    void (*on_lead)(void *context);
     void *context;
 };
 

@@ -34,17 +34,22 @@ enum error_code wake_new(struct wake **out)
 
     if (!w)
         return ERR_NO_MEMORY;
+    w->poll_fd = w->event_fd = w->inotify_fd = -1;
+    *out = w;
+    return ERR_OK;
+}
+
+/* A process that nobody waits in, as CGI's mostly are, is spared the descriptors. */
+static void open_descriptors(struct wake *w)
+{
+    if (w->poll_fd >= 0)
+        return;
     w->poll_fd = epoll_create1(EPOLL_CLOEXEC);
     w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     w->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (!add(w, w->event_fd)) {
-        wake_free(w);
-        return ERR_NO_MEMORY;
-    }
+    add(w, w->event_fd);
     /* Without inotify (too many instances, say) the slow poll remains. */
     add(w, w->inotify_fd);
-    *out = w;
-    return ERR_OK;
 }
 
 void wake_add_store(struct wake *w, const char *db_path)
@@ -79,8 +84,9 @@ void wake_free(struct wake *w)
     mem_free(w);
 }
 
-int wake_fd(const struct wake *w)
+int wake_fd(struct wake *w)
 {
+    open_descriptors(w);
     return w->poll_fd;
 }
 
@@ -98,6 +104,8 @@ void wake_watch(struct wake *w, bool on)
 {
     int count = atomic_load(&w->lock_count);
 
+    if (on)
+        open_descriptors(w);
     atomic_store(&w->on, on);
     for (int i = 0; w->inotify_fd >= 0 && i < count; i++) {
         struct lock *lock = &w->locks[i];

@@ -18,8 +18,8 @@ enum error_code wake_new(struct wake **wake);
 void wake_add_store(struct wake *wake, const char *db_path);
 void wake_free(struct wake *wake);
 
-/* Readable when there is news. */
-int wake_fd(const struct wake *wake);
+/* Readable when there is news; -1 where there are no descriptors left.  The first call by one thread alone. */
+int wake_fd(struct wake *wake);
 
 /* Makes it readable, where somebody waits.  Any thread. */
 void wake_now(struct wake *wake);

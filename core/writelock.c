@@ -52,8 +52,11 @@ static int wake_signal(void)
 /* Whatever the umask, the group shares it as it shares the database; the mode of a file that is there is its owner's. */
 static int open_file(const char *path)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
 
+    if (fd >= 0 || errno != ENOENT)
+        return fd;
+    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660);
     if (fd < 0 && errno == EEXIST)
         return open(path, O_RDWR | O_CLOEXEC);
     if (fd >= 0 && fchmod(fd, 0660)) {

@@ -30,13 +30,22 @@ static bool watch(struct front *f, int fd, uint32_t events, void *of)
     return epoll_ctl(f->epoll_fd, EPOLL_CTL_ADD, fd, &e) == 0;
 }
 
-/*
- * Connections are announced once each, to one process of those that share the socket; a worker goes on accepting until
- * there are none.
- */
+/* One worker is told, and goes on accepting until there are none: nobody else is woken for nothing meanwhile. */
 static bool accept_on(struct front *f)
 {
-    return watch(f, f->listener.fd, EPOLLIN | EPOLLET | EPOLLEXCLUSIVE, &f->listener);
+    return watch(f, f->listener.fd, EPOLLIN | EPOLLONESHOT, &f->listener);
+}
+
+void front_announce(struct front *f)
+{
+    struct epoll_event e = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = &f->listener};
+    /* Where it fails, accepting is off, and will be announced when that ends. */
+    epoll_ctl(f->epoll_fd, EPOLL_CTL_MOD, f->listener.fd, &e);
+}
+
+static void on_hold(void *context)
+{
+    front_announce(context);
 }
 
 bool front_init(struct front *f, const struct config *config, struct kvs *kvs, const struct listener *listener,
@@ -56,13 +65,13 @@ bool front_init(struct front *f, const struct config *config, struct kvs *kvs, c
     f->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     f->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     f->quit_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    f->poke_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (f->epoll_fd < 0 || f->timer_fd < 0 || f->quit_fd < 0 || f->poke_fd < 0)
+    if (f->epoll_fd < 0 || f->timer_fd < 0 || f->quit_fd < 0)
         return failed(message, message_size, "cannot make descriptors");
     f->conns = mem_zalloc(limit, sizeof(struct conn *));
     if (!f->conns)
         return failed(message, message_size, "cannot make the table of connections");
     f->accepting = true;
+    kvs_on_hold(kvs, on_hold, f);
     if (!watch(f, f->timer_fd, EPOLLIN | EPOLLET, &f->timer_fd) ||
         !watch(f, kvs_wake_fd(kvs), EPOLLIN | EPOLLET, &f->tick_lock) || !watch(f, f->quit_fd, EPOLLIN, &f->quit_fd) ||
         !accept_on(f))
@@ -76,7 +85,7 @@ void front_free(struct front *f)
         conn_destroy(f->conns[i]);
     mem_free(f->conns);
     listen_close(&f->listener);
-    const int fds[] = {f->epoll_fd, f->timer_fd, f->quit_fd, f->poke_fd};
+    const int fds[] = {f->epoll_fd, f->timer_fd, f->quit_fd};
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
         if (fds[i] >= 0)
             close(fds[i]);

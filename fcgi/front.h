@@ -24,8 +24,6 @@ struct front {
     int epoll_fd;
     int timer_fd;
     int quit_fd;     /* eventfd: readable when the workers are to return */
-    int poke_fd;     /* eventfd: written to wake one worker */
-    atomic_int idle; /* workers that wait */
     atomic_int slow; /* above 0: requests have taken long lately */
     atomic_bool stopping;
     atomic_bool quit;
@@ -71,6 +69,12 @@ struct conn *front_take(struct front *f);
 void front_put(struct front *f, struct conn *c);
 /* Stops accepting until a connection ends: descriptors have run out. */
 void front_pause(struct front *f);
+
+/*
+ * Has one worker that waits told of connections, at once if there are some in the queue.  Being told uses it up: until
+ * somebody announces again, connections wake nobody.
+ */
+void front_announce(struct front *f);
 
 /* Bytes that a spool may have in all: a body in many small records is larger than its content. */
 size_t front_spool_limit(const struct front *f);

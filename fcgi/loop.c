@@ -59,17 +59,9 @@ static struct conn *accept_one(struct front *f)
     return c;
 }
 
-/* Wakes one worker that waits, for it to look whether there are connections. */
-static void poke(struct front *f)
-{
-    const uint64_t one = 1;
-    if (write(f->poke_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
-        log_line(LOG_DEBUG, "cannot wake a worker: %s", strerror(errno));
-}
-
 /*
  * Takes a connection and serves it.  The worker that was told of connections goes on until there are none: that is what
- * costs least while requests are short.  Where they have been long lately, others are called to help.
+ * costs least while requests are short.  Where they have been long lately, another is told of the next one.
  */
 static bool serve_one(struct worker *w)
 {
@@ -77,8 +69,8 @@ static bool serve_one(struct worker *w)
     struct conn *c = accept_one(f);
     if (!c)
         return false;
-    if (atomic_load_explicit(&f->slow, memory_order_relaxed) > 0 && atomic_load(&f->idle) > 0)
-        poke(f);
+    if (atomic_load_explicit(&f->slow, memory_order_relaxed) > 0)
+        front_announce(f);
     conn_work(c, w->peek);
     return true;
 }
@@ -92,7 +84,7 @@ static int64_t sweep(struct front *f, int64_t now)
     if (now < f->sweep_due && atomic_load(&f->paused) == 0)
         return f->sweep_due;
     front_resume(f);
-    poke(f); /* should the worker that was told of connections be held up with the first of them */
+    front_announce(f); /* should the worker that was told of connections be held up with the first of them */
     if (active == 0) {
         atomic_store(&f->sweeping, false);
         /* One that came in the meantime has seen the flag as it was. */
@@ -138,14 +130,17 @@ static bool serve_some(struct worker *w)
     if (serve_one(w))
         return true;
     sched_yield();
-    return serve_one(w);
+    if (serve_one(w))
+        return true;
+    front_announce(w->front);
+    return false;
 }
 
 static void dispatch(struct worker *w, const struct epoll_event *e)
 {
     struct front *f = w->front;
     void *of = e->data.ptr;
-    if (of == &f->listener || of == &f->poke_fd) {
+    if (of == &f->listener) {
         w->told = true;
     } else if (of == &f->timer_fd) {
         front_timer_fired(f);
@@ -162,12 +157,7 @@ static void turn(struct worker *w, bool wait)
 {
     struct front *f = w->front;
     struct epoll_event e;
-    if (wait)
-        atomic_fetch_add(&f->idle, 1);
-    const int n = epoll_wait(f->epoll_fd, &e, 1, wait ? -1 : 0);
-    if (wait)
-        atomic_fetch_sub(&f->idle, 1);
-    if (n == 1)
+    if (epoll_wait(f->epoll_fd, &e, 1, wait ? -1 : 0) == 1)
         dispatch(w, &e);
 }
 
@@ -180,6 +170,8 @@ static void *work(void *argument)
             w->told = serve_some(w);
             continue;
         }
+        if (w->told)
+            front_announce(w->front); /* there are many: another may help */
         served = 0;
         turn(w, !w->told);
     }
