@@ -1,0 +1,14 @@
+-- Arguments: base path, number of keys.
+local common = require("common")
+local path, keys
+
+function init(args)
+  path = args[1] .. "/kv/set"
+  keys = tonumber(args[2])
+  math.randomseed(os.time())
+end
+
+function request()
+  local key = common.key(math.random(0, keys - 1))
+  return wrk.format("POST", path, common.headers, '{"key":' .. key .. ',"value":' .. common.value .. "}")
+end
