@@ -2,7 +2,8 @@
  * What else goes on while there are writers:
  *
  *   stall expire PATH KEYS     maintenance removes KEYS expired entries while a writer sets durably; its longest wait
- *   stall log PATH SECONDS     writers, and a reader that holds each snapshot for a second; the longest log
+ *   stall log PATH SECONDS     writers beside gets, then beside a reader that holds each snapshot for a second; the longest
+ *                              log of either
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -24,6 +25,12 @@ struct writer {
     double *waits; /* seconds each; NULL where nobody asks */
     size_t count;
     uint64_t seed;
+};
+
+struct reader {
+    pthread_t thread;
+    struct rig *rig;
+    atomic_bool *over;
 };
 
 static void nap(long ms)
@@ -106,21 +113,34 @@ static void bench_expire(const char *path, uint64_t keys)
     rig_close(&rig);
 }
 
-/* Holds a snapshot for a second at a time, as a slow backup or report would. */
+/* Holds a snapshot for a second at a time, as a report or a shell would. */
 static void *read_slowly(void *argument)
 {
-    struct writer *w = argument;
-    sqlite3_stmt *stmt = rig_prepare(w->rig, "SELECT count(*) FROM bucket");
+    struct reader *r = argument;
+    sqlite3_stmt *stmt = rig_prepare(r->rig, "SELECT count(*) FROM bucket");
 
-    while (!atomic_load(w->over)) {
-        rig_exec(w->rig, "BEGIN");
+    while (!atomic_load(r->over)) {
+        rig_exec(r->rig, "BEGIN");
         if (sqlite3_step(stmt) != SQLITE_ROW)
-            rig_fail("SELECT", sqlite3_errmsg(w->rig->bare));
+            rig_fail("SELECT", sqlite3_errmsg(r->rig->bare));
         sqlite3_reset(stmt);
         nap(1000);
-        rig_exec(w->rig, "COMMIT");
+        rig_exec(r->rig, "COMMIT");
         nap(20);
     }
+    sqlite3_finalize(stmt);
+    return NULL;
+}
+
+static void *read_on(void *argument)
+{
+    static const char body[] = "{\"key\":[\"live\",1]}";
+    struct reader *r = argument;
+    struct client *c = client_new(r->rig);
+
+    while (!atomic_load(r->over))
+        client_call(c, "/kv/get", body, sizeof body - 1);
+    client_free(c);
     return NULL;
 }
 
@@ -130,33 +150,47 @@ static double size_of(const char *path)
     return stat(path, &st) ? 0 : (double)st.st_size;
 }
 
-static void bench_log(const char *path, uint64_t seconds)
+/* Writers and a reader for some seconds; the longest log in bytes, and the writes. */
+static double load(struct rig *rig, const char *path, uint64_t seconds, void *(*read)(void *), uint64_t *writes)
 {
-    static struct rig rig;
-    struct writer writers[WRITERS], reader = {.rig = &rig};
+    struct writer writers[WRITERS];
     atomic_bool over = false;
+    struct reader reader = {.rig = rig, .over = &over};
     char log[4096];
-    double most = 0, sum = 0;
+    double most = 0;
 
-    rig_open(&rig, path, true);
     snprintf(log, sizeof log, "%s-wal", path);
-    reader.over = &over;
-    if (pthread_create(&reader.thread, NULL, read_slowly, &reader))
-        rig_fail("reader", "no thread");
     for (int i = 0; i < WRITERS; i++)
-        start_writer(&writers[i], &rig, &over, (uint64_t)i + 11);
+        start_writer(&writers[i], rig, &over, (uint64_t)i + 11);
+    nap(100);
+    if (pthread_create(&reader.thread, NULL, read, &reader))
+        rig_fail("reader", "no thread");
     for (double end = rig_clock() + (double)seconds; rig_clock() < end; nap(10)) {
         double now = size_of(log);
         most = now > most ? now : most;
     }
     atomic_store(&over, true);
+    *writes = 0;
     for (int i = 0; i < WRITERS; i++) {
         pthread_join(writers[i].thread, NULL);
-        sum += (double)writers[i].count;
+        *writes += writers[i].count;
     }
     pthread_join(reader.thread, NULL);
+    return most;
+}
+
+static void bench_log(const char *path, uint64_t seconds)
+{
+    static struct rig rig;
+    uint64_t writes;
+
+    rig_open(&rig, path, true);
+    double most = load(&rig, path, seconds, read_on, &writes);
     rig_result("log_most_mib", most / 1048576);
-    rig_result("log_writes_per_second", sum / (double)seconds);
+    rig_result("log_writes_per_second", (double)writes / (double)seconds);
+    most = load(&rig, path, seconds, read_slowly, &writes);
+    rig_result("slow_log_most_mib", most / 1048576);
+    rig_result("slow_log_writes_per_second", (double)writes / (double)seconds);
     rig_close(&rig);
 }
 

@@ -155,11 +155,15 @@ async function expiry(stack, options) {
 }
 
 async function log(stack, options) {
-  const r = parse(await run(stack.program('tests/bench/stall'), ['log', stack.newStore(), String(options.logSeconds)]));
-  return [{
-    name: `the log’s greatest length in ${options.logSeconds} s of durable sets beside a reader that holds each snapshot for a second`,
-    value: r.log_most_mib[0], unit: 'MiB', floor: 64, most: true, note: `${r.log_writes_per_second[0].toFixed(0)} sets/s`,
-  }];
+  const seconds = options.logSeconds;
+  const r = parse(await run(stack.program('tests/bench/stall'), ['log', stack.newStore(), String(seconds)]));
+  const note = (sets) => `4 clients, ${sets[0].toFixed(0)} sets/s`;
+  return [
+    { name: `the log’s greatest length in ${seconds} s of durable sets and gets`, value: r.log_most_mib[0], unit: 'MiB',
+      floor: 16, most: true, note: note(r.log_writes_per_second) },
+    { name: 'likewise beside a foreign reader that holds each snapshot for a second', value: r.slow_log_most_mib[0],
+      unit: 'MiB', floor: 128, most: true, note: note(r.slow_log_writes_per_second) },
+  ];
 }
 
 function resident(pid) {
