@@ -102,6 +102,17 @@ int64_t bucket_expiry(const struct bucket *b, int64_t now, int64_t ttl)
     return ttl > INT64_MAX - now ? 0 : now + ttl;
 }
 
+enum error_code bucket_drop(struct txn *t, struct bucket *b)
+{
+    enum error_code rc = db_run(t->db, SQL_DOOMED_ADD, DB_INT(b->id));
+    b->id = 0;
+    if (!rc)
+        rc = bucket_save(t->db, b);
+    b->dirty = false;
+    t->touched = true;
+    return rc;
+}
+
 enum error_code bucket_empty(struct txn *t, struct bucket *b)
 {
     enum error_code rc = db_run(t->db, SQL_DOOMED_ADD, DB_INT(b->id));

@@ -69,6 +69,12 @@ enum error_code bucket_save(struct db *db, const struct bucket *b);
 /* Writes the whole row, options too; a new one where there was none. */
 enum error_code bucket_put(struct db *db, const struct bucket *b);
 
+/*
+ * Destroys it: its entries wait for maintenance, its row stays for the revisions to go on.  The row is written at once, since
+ * others of the same transaction may look for the name, or use it again; b is not to be used any more.
+ */
+enum error_code bucket_drop(struct txn *t, struct bucket *b);
+
 /* Takes all entries away, markers and history too; revisions go on. */
 enum error_code bucket_empty(struct txn *t, struct bucket *b);
 

@@ -178,11 +178,14 @@ enum error_code bucket_update(struct call *call, struct txn *t)
     if ((a->named & NAMED_STORAGE) && a->options.storage != b->options.storage)
         return error_set(&call->err, ERR_BAD_REQUEST, "options.storage", "options.storage cannot be changed");
     bool fewer = (a->named & NAMED_HISTORY) && (a->options.history < b->options.history || call->rounds);
-    bucket_options_take(&b->options, &a->options, a->named);
+    struct bucket_options options = b->options;
+    bucket_options_take(&options, &a->options, a->named);
+    rc = bucket_options_judge(&options, &call->err);
+    if (rc)
+        return rc;
+    b->options = options;
     b->rule = NULL;
-    rc = bucket_options_judge(&b->options, &call->err);
-    if (!rc)
-        rc = bucket_put(t->db, b);
+    rc = bucket_put(t->db, b);
     if (!rc && fewer)
         rc = trim_history(call, t, b);
     if (!rc && !call->again && b->options.storage == BUCKET_MEMORY && call->store == call->kvs->file)
@@ -279,10 +282,7 @@ enum error_code bucket_destroy(struct call *call, struct txn *t)
     if (rc)
         return rc;
     call->forget = b->options.storage == BUCKET_MEMORY ? a->name : NULL;
-    rc = db_run(t->db, SQL_DOOMED_ADD, DB_INT(b->id));
-    b->id = 0;
-    b->dirty = true;
-    t->touched = true;
+    rc = bucket_drop(t, b);
     answer_ok(call);
     json_out_end(&call->json);
     return rc;

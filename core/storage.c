@@ -192,11 +192,7 @@ static enum error_code apply_forget(struct commit_job *job, struct txn *t)
     enum error_code rc = txn_bucket(t, ((struct forget *)job)->name, &b, NULL);
     if (rc)
         return rc == ERR_NO_BUCKET ? ERR_OK : rc;
-    rc = db_run(t->db, SQL_DOOMED_ADD, DB_INT(b->id));
-    b->id = 0;
-    b->dirty = true;
-    t->touched = true;
-    return rc;
+    return bucket_drop(t, b);
 }
 
 enum error_code storage_forget(struct kvs *kvs, const char *name)

@@ -360,6 +360,39 @@ static void test_reset_and_expiry_in_one_commit(void)
     service_close(&s);
 }
 
+static void test_bucket_destroyed_and_made_in_one_commit(void)
+{
+    static const struct expected list[] = {
+        {"/kv/set", "{\"key\":[0],\"value\":0}", 200, "{\"ok\":true,\"version\":1,\"revision\":1}"},
+        {"/kv/set", "{\"bucket\":\"b\",\"key\":[2],\"value\":0}", 200, "{\"ok\":true,\"version\":1,\"revision\":2}"},
+        {"/bucket/destroy", "{\"name\":\"b\"}", 200, "{\"ok\":true}"},
+        {"/kv/set", "{\"bucket\":\"b\",\"key\":[3],\"value\":0}", 404, NULL},
+        {"/bucket/create", "{\"name\":\"b\",\"options\":{\"history\":3}}", 200, NULL}, /* another one by that name */
+        {"/kv/set", "{\"bucket\":\"b\",\"key\":[1],\"value\":0}", 200, "{\"ok\":true,\"version\":1,\"revision\":3}"},
+    };
+    enum { COUNT = sizeof list / sizeof *list };
+    struct exchange x[COUNT];
+    struct service s;
+
+    service_freeze(noon);
+    service_open(&s);
+    post_status(&s, "/bucket/create", "{\"name\":\"b\"}");
+    post_status(&s, "/kv/set", "{\"bucket\":\"b\",\"key\":[1],\"value\":0}");
+    for (size_t i = 0; i < COUNT; i++)
+        exchange_init(&x[i], list[i].path, list[i].body);
+    handle_together(&s, x, COUNT);
+    for (size_t i = 0; i < COUNT; i++) {
+        is_int(x[i].status, list[i].status, "bucket_%zu_%s_status", i, list[i].path);
+        if (list[i].want)
+            is_str(x[i].body, list[i].want, "bucket_%zu_%s", i, list[i].path);
+        exchange_free(&x[i]);
+    }
+    is_int(post_int(&s, "/bucket/status", "{\"name\":\"b\"}", "history"), 3, "the_new_one_is_there");
+    is_int(post_int(&s, "/bucket/status", "{\"name\":\"b\"}", "keys"), 1, "with_what_was_set_since");
+    is_int(post_int(&s, "/kv/set", "{\"bucket\":\"b\",\"key\":[1],\"value\":0}", "revision"), 4, "revisions_go_on");
+    service_close(&s);
+}
+
 static void test_dequeues_in_one_commit_share_nothing(void)
 {
     enum { COUNT = 9 };
@@ -468,6 +501,7 @@ int main(void)
     test_clock_stepping_back();
     test_failing_neighbour();
     test_reset_and_expiry_in_one_commit();
+    test_bucket_destroyed_and_made_in_one_commit();
     test_dequeues_in_one_commit_share_nothing();
     test_busy_is_told_by_the_deadline();
     test_health();
