@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "clock.h"
 #include "mem.h"
 #include "message.h"
 
@@ -14,7 +13,7 @@ static const int turns[] = {[WAIT_TOPIC] = 16, [WAIT_CHANGES] = 1 << 30, [WAIT_L
 struct thing {
     struct wait wait;
     struct store *store;
-    int64_t now;    /* the store's: at least its last commit's, even where the clock was put back since */
+    int64_t now;    /* the store's */
     int64_t answer; /* topic, lock: wall time when it can be had, 0 never; changes: the bucket's revision */
     int woken;
 };
@@ -22,12 +21,12 @@ struct thing {
 struct reader {
     struct store *store;
     struct db *db;
-    int64_t last; /* time of its last commit */
+    int64_t now; /* the store's */
     bool broken;
 };
 
 struct due {
-    int64_t mono, now;
+    int64_t mono;
     struct reader readers[STORES];
     struct thing things[THINGS];
     size_t count;
@@ -39,7 +38,6 @@ struct due *due_begin(int64_t mono)
     if (!d)
         return NULL;
     d->mono = mono;
-    d->now = clock_now();
     return d;
 }
 
@@ -51,14 +49,6 @@ void due_end(struct due *d)
     mem_free(d);
 }
 
-static enum error_code last_commit(struct db *db, int64_t *time)
-{
-    struct db_query *q = db_start_n(db, SQL_STATE_LOAD, NULL, 0);
-    if (db_step(q))
-        *time = db_int(q, 0);
-    return db_end(q);
-}
-
 static struct reader *reader_of(struct due *d, struct store *store)
 {
     for (size_t i = 0; i < STORES; i++) {
@@ -68,8 +58,8 @@ static struct reader *reader_of(struct due *d, struct store *store)
         r->store = store;
         if (!r->db && store_reader(store, &r->db))
             r->db = NULL;
-        else if (!r->last)
-            r->broken = last_commit(r->db, &r->last) != ERR_OK;
+        else if (!r->now)
+            r->broken = store_now(r->db, &r->now) != ERR_OK;
         return r->db && !r->broken ? r : NULL;
     }
     return NULL;
@@ -98,7 +88,7 @@ static void ask(struct due *d, struct thing *t)
     t->answer = 0;
     if (!r)
         return;
-    t->now = r->last > d->now ? r->last : d->now;
+    t->now = r->now;
     if (t->wait.kind == WAIT_TOPIC)
         rc = message_next_due(r->db, t->wait.name, t->wait.len, &t->answer);
     else if (t->wait.kind == WAIT_LOCK)

@@ -197,9 +197,11 @@ static enum error_code forget_settled(struct listener *l, struct db *db, int64_t
 /* Starts a job where the topic has something and the stream has room. */
 static enum error_code take_if_due(struct listener *l, struct db *db, int64_t mono, int64_t *next)
 {
-    int64_t now = clock_now(), due = 0;
-    enum error_code rc = forget_settled(l, db, now);
+    int64_t now, due = 0;
+    enum error_code rc = store_now(db, &now);
 
+    if (!rc)
+        rc = forget_settled(l, db, now);
     if (!rc)
         rc = message_next_due(db, l->topic, l->topic_len, &due);
     if (rc || !due)

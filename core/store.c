@@ -121,7 +121,8 @@ void store_close(struct store *s)
 enum error_code store_reader(struct store *s, struct db **db)
 {
     *db = s->alone ? commit_borrow(s->commit) : pool_take(&s->readers);
-    return *db ? ERR_OK : db_open(db, s->path, DB_READ_ONLY, NULL);
+    /* One that may be returned to the writer must be able to write. */
+    return *db ? ERR_OK : db_open(db, s->path, s->alone ? 0 : DB_READ_ONLY, NULL);
 }
 
 void store_reader_done(struct store *s, struct db *db, bool broken)
@@ -132,6 +133,16 @@ void store_reader_done(struct store *s, struct db *db, bool broken)
         commit_return(s->commit, db);
     else if (!sound || !pool_give(&s->readers, db))
         db_close(db);
+}
+
+enum error_code store_now(struct db *db, int64_t *now)
+{
+    struct db_query *q = db_start_n(db, SQL_STATE_LOAD, NULL, 0);
+
+    *now = clock_now();
+    if (db_step(q) && db_int(q, 0) > *now)
+        *now = db_int(q, 0);
+    return db_end(q);
 }
 
 struct commit *store_commit(struct store *s)

@@ -33,6 +33,9 @@ void store_close(struct store *store);
 enum error_code store_reader(struct store *store, struct db **db);
 void store_reader_done(struct store *store, struct db *db, bool broken);
 
+/* Wall time as reads on db take it: at least its last commit's, even where the clock was put back since. */
+enum error_code store_now(struct db *db, int64_t *now);
+
 /* The queue of commits. */
 struct commit *store_commit(struct store *store);
 

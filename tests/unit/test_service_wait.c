@@ -28,6 +28,27 @@ static void test_long_poll_after_clock_went_back(void)
     service_close(&s);
 }
 
+static void test_listener_after_clock_went_back(void)
+{
+    struct service s;
+    struct exchange x;
+
+    service_freeze(noon);
+    service_open(&s);
+    post_status(&s, "/kv/set", "{\"key\":[1],\"value\":0}");
+    service_freeze(noon - HOUR);
+    exchange_init(&x, "/queue/listen", "{}");
+    kvs_handle(s.kvs, &x.request);
+    post_status(&s, "/queue/enqueue", "{\"payload\":1}");
+    for (int64_t until = clock_mono() + 2000; clock_mono() < until && !(x.body && strstr(x.body, "\"id\":1"));)
+        service_pump(&s, &x, 20);
+    ok(x.body && strstr(x.body, "\"id\":1"), "a_listener_gets_what_is_ahead_of_the_clock");
+    kvs_stop(s.kvs);
+    ok(service_pump(&s, &x, 2000), "and_is_ended");
+    exchange_free(&x);
+    service_close(&s);
+}
+
 static void test_long_poll(void)
 {
     struct service s;
@@ -177,6 +198,7 @@ static void test_long_polls_under_constant_writes(void)
 int main(void)
 {
     test_long_poll_after_clock_went_back();
+    test_listener_after_clock_went_back();
     test_long_poll();
     test_woken_by_another_process();
     test_long_polls_under_constant_writes();

@@ -1,0 +1,171 @@
+/*
+ * Stores: what is refused, whose files they are, many openers at once, and one connection for a process with one thread.
+ */
+#include "store.h"
+
+#include <sodium.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "service.h"
+
+static char dir[256], path[300];
+
+static struct store *open_store(bool alone)
+{
+    struct store_options options = {
+        .path = path, .relaxed = true, .busy_timeout = 5000, .wal_limit = 1 << 20, .alone = alone};
+    struct error err = ERROR_INIT;
+    struct store *store = NULL;
+
+    if (store_open(&store, &options, &err)) {
+        printf("Bail out! %s\n", err.message);
+        exit(1);
+    }
+    return store;
+}
+
+static enum error_code refused(struct error *err)
+{
+    struct store_options options = {.path = path, .busy_timeout = 100, .wal_limit = 1 << 20};
+    struct store *store = NULL;
+
+    *err = (struct error)ERROR_INIT;
+    enum error_code rc = store_open(&store, &options, err);
+    if (!rc)
+        store_close(store);
+    return rc;
+}
+
+static mode_t mode_of(const char *end)
+{
+    char name[340];
+    struct stat st;
+    snprintf(name, sizeof name, "%s%s", path, end);
+    return stat(name, &st) ? 0 : st.st_mode & 07777;
+}
+
+static void test_files_are_the_groups_too(void)
+{
+    mode_t mask = umask(077);
+    struct store *store = open_store(false);
+    struct db *db;
+
+    is_int(store_reader(store, &db), ERR_OK, "a_reader");
+    store_reader_done(store, db, false);
+    is_int(mode_of(""), 0660, "mode_of_the_database");
+    is_int(mode_of("-wal"), 0660, "mode_of_the_log");
+    is_int(mode_of("-shm"), 0660, "mode_of_the_shared_memory");
+    is_int(mode_of(".lock"), 0660, "mode_of_the_lock");
+    umask(mask);
+    store_close(store);
+    temp_dir_remove(dir, "kv.db");
+    mkdir(dir, 0700);
+}
+
+static void sql(const char *text)
+{
+    sqlite3 *db = NULL;
+    if (sqlite3_open(path, &db) || sqlite3_exec(db, text, NULL, NULL, NULL))
+        printf("Bail out! %s: %s\n", text, sqlite3_errmsg(db));
+    sqlite3_close(db);
+}
+
+static void test_what_is_refused(void)
+{
+    struct error err;
+
+    store_close(open_store(false));
+    sql("PRAGMA user_version=999");
+    ok(refused(&err) && strstr(err.message, "999") && strstr(err.message, "newer"), "a_newer_format: %s", err.message);
+    sql("PRAGMA user_version=1");
+    is_int(refused(&err), ERR_OK, "but_not_its_own");
+    temp_dir_remove(dir, "kv.db");
+    ok(refused(&err) && strstr(err.message, dir), "a_missing_directory: %s", err.message);
+    mkdir(dir, 0700);
+    FILE *f = fopen(path, "w");
+    for (int i = 0; f && i < 2000; i++)
+        fputs("no database", f);
+    if (f)
+        fclose(f);
+    ok(refused(&err) && err.message[0], "a_file_that_is_no_database: %s", err.message);
+    temp_dir_remove(dir, "kv.db");
+    mkdir(dir, 0700);
+}
+
+/* One write in the store; what it answers. */
+static enum error_code apply_lock(struct commit_job *job, struct txn *t)
+{
+    (void)job;
+    return db_run(t->db, SQL_LOCK_PUT, DB_TEXT("n", 1), DB_TEXT("t", 1), DB_NULL, DB_INT(txn_next_fence(t)), DB_INT(1));
+}
+
+static enum error_code write_something(struct store *store)
+{
+    struct commit_job job = {.apply = apply_lock};
+    return commit_wait(store_commit(store), &job);
+}
+
+static void test_many_make_the_same_file(void)
+{
+    enum { CHILDREN = 6 };
+    pid_t pids[CHILDREN];
+
+    for (int i = 0; i < CHILDREN; i++) {
+        pids[i] = fork();
+        if (pids[i] == 0) {
+            struct store *store = open_store(false);
+            enum error_code rc = write_something(store);
+            store_close(store);
+            _exit(rc ? 1 : 0);
+        }
+    }
+    for (int i = 0; i < CHILDREN; i++) {
+        int status = -1;
+        waitpid(pids[i], &status, 0);
+        is_int(status, 0, "process_%d_opens_and_writes", i);
+    }
+    sqlite3 *db = NULL;
+    sqlite3_stmt *stmt = NULL;
+    sqlite3_open(path, &db);
+    sqlite3_prepare_v2(db, "SELECT fence FROM state", -1, &stmt, NULL);
+    sqlite3_step(stmt);
+    is_int(sqlite3_column_int64(stmt, 0), CHILDREN, "each_wrote_once");
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+}
+
+static void test_one_connection_for_one_thread(void)
+{
+    struct store *store = open_store(true);
+    struct db *a = NULL, *b = NULL;
+
+    is_int(store_reader(store, &a), ERR_OK, "the_writer_is_borrowed");
+    is_int(store_reader(store, &b), ERR_OK, "and_another_reader_beside_it");
+    ok(a != b, "has_its_own_connection");
+    store_reader_done(store, b, false);
+    store_reader_done(store, a, false);
+    is_int(write_something(store), ERR_OK, "whichever_came_back_first_writes");
+    is_int(store_reader(store, &a), ERR_OK, "borrowed_again");
+    is_int(write_something(store), ERR_OK, "a_write_meanwhile_has_its_own");
+    store_reader_done(store, a, false);
+    is_int(store_reader(store, &a), ERR_OK, "borrowed_once_more");
+    store_reader_done(store, a, true);
+    is_int(write_something(store), ERR_OK, "after_a_broken_one_too");
+    store_close(store);
+}
+
+int main(void)
+{
+    if (sodium_init() < 0)
+        return 1;
+    db_global_init();
+    temp_dir(dir, sizeof dir);
+    snprintf(path, sizeof path, "%s/kv.db", dir);
+    test_files_are_the_groups_too();
+    test_what_is_refused();
+    test_many_make_the_same_file();
+    test_one_connection_for_one_thread();
+    temp_dir_remove(dir, "kv.db");
+    return done_testing();
+}
