@@ -344,12 +344,13 @@ enum error_code entry_drop_markers(struct txn *t, struct bucket *b, int64_t unti
 enum error_code entry_load(struct txn *t, struct bucket *b, const struct entry *e, bool history)
 {
     struct entry row = *e, there = {.revision = 0};
-    enum error_code rc = history ? ERR_OK : entry_find(t->db, b->id, &e->key, &there, &t->arena);
 
+    arena_reset(&t->scratch);
+    enum error_code rc = history ? ERR_OK : entry_find(t->db, b->id, &e->key, &there, &t->scratch);
     if (rc || there.revision)
         return rc;
     if (b->options.compression)
-        rc = value_compress(&row.value, &t->arena);
+        rc = value_compress(&row.value, &t->scratch);
     if (!rc)
         rc = write_row(t, history ? SQL_HISTORY_PUT : SQL_ENTRY_PUT, b, &row);
     b->held++;

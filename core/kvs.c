@@ -1,5 +1,6 @@
 #include "kvs.h"
 
+#include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -150,6 +151,11 @@ int kvs_wake_fd(const struct kvs *kvs)
     return hub_fd(kvs->hub);
 }
 
+static int at_most_int(int64_t ms)
+{
+    return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
 static int until_maintenance(struct kvs *kvs)
 {
     int64_t every = kvs->config->maint_interval * 1000, now = clock_mono();
@@ -159,13 +165,13 @@ static int until_maintenance(struct kvs *kvs)
     if (!kvs->next_maint)
         kvs->next_maint = now + every;
     if (now < kvs->next_maint)
-        return (int)(kvs->next_maint - now);
+        return at_most_int(kvs->next_maint - now);
     /* Streams wait while this thread is at it. */
     bool over;
     maint_slice(kvs->maint, now + MAINT_SLICE_MS, &over);
     if (over)
         kvs->next_maint = clock_mono() + every;
-    return over ? (int)every : 0;
+    return over ? at_most_int(every) : 0;
 }
 
 int kvs_tick(struct kvs *kvs, bool own_maintenance)

@@ -71,7 +71,9 @@ static enum error_code purge_key(struct call *call, struct txn *t, struct bucket
     const struct purge_args *a = call->args;
     struct entry old, marker;
     int64_t expiry_revision = 0;
-    enum error_code rc = entry_find(t->db, b->id, &a->key, &old, &t->arena);
+
+    arena_reset(&t->scratch);
+    enum error_code rc = entry_find(t->db, b->id, &a->key, &old, &t->scratch);
 
     if (!rc)
         rc = judge(call, t, a, &old);
@@ -116,7 +118,8 @@ static enum error_code purge_range(struct call *call, struct txn *t, struct buck
     do {
         rc = read_step(t, b, &from, &a->to, keys, &count);
         for (size_t i = 0; !rc && i < count; i++) {
-            rc = entry_find(t->db, b->id, &keys[i], &old, &t->arena);
+            arena_reset(&t->scratch);
+            rc = entry_find(t->db, b->id, &keys[i], &old, &t->scratch);
             if (rc || !is_purgeable(&old))
                 continue;
             if (++*purged > KEYS_MAX)

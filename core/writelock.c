@@ -153,9 +153,9 @@ static enum error_code next_ticket(struct writelock *lock)
     if (pread(lock->fd, &last, sizeof last, COUNTER) != sizeof last)
         last = 0;
     last %= (uint64_t)1 << 60;
-    do
-        last++;
-    while (set_lock(lock, F_WRLCK, first_ticket + (off_t)last, 1, F_OFD_SETLK));
+    while (set_lock(lock, F_WRLCK, first_ticket + (off_t)++last, 1, F_OFD_SETLK))
+        if (errno != EAGAIN && errno != EACCES)
+            return ERR_INTERNAL;
     lock->ticket = first_ticket + (off_t)last;
     return pwrite(lock->fd, &last, sizeof last, COUNTER) == sizeof last ? ERR_OK : ERR_FULL;
 }
