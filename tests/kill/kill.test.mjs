@@ -11,7 +11,7 @@ import { HISTORY, Model, random } from './lib/model.mjs';
 process.env.ASAN_OPTIONS = `${process.env.ASAN_OPTIONS ?? ''}:detect_leaks=0`;
 
 const seed = Number(process.env.KVS_SEED ?? Math.floor(Math.random() * 2 ** 31));
-const rounds = Number(process.env.KVS_ROUNDS ?? (process.env.KVS_LONG ? 2000 : 15));
+const rounds = Number(process.env.KVS_ROUNDS ?? (process.env.KVS_LONG ? 2000 : 50));
 
 function connects(path) {
   return new Promise((resolve) => {

@@ -9,6 +9,13 @@ const MISS = Symbol('no answer');
 // A message's lease: short, so that what a killed consumer held comes back within the test.
 const LEASE_MS = 400;
 
+// Workers, and those of them whom kvs.fcgi serves; the others' requests are a kvs.cgi each.
+const WORKERS = 6;
+const SERVED = 4;
+
+// No round takes longer, whatever came of it.
+const ROUND_MS = 5000;
+
 // One worker.  call(endpoint, body) answers the body of a 200, MISS where there was no answer, null where it was refused.
 class Worker {
   constructor(name, model, rng, call) {
@@ -160,26 +167,37 @@ function fcgiCall(store) {
 
 async function maintain(store, rng, tally, on) {
   const commands = [['run'], ['check', '--quiet'], ['backup', '--force', 'b.db'], ['compact', '--quiet'], ['run']];
-  while (on()) {
+  for (let left = 1 + rng.below(2); on() && left > 0; left--) {
     const { killed } = await runAndKill(store, 'tools/kvs-maint', commands[rng.below(commands.length)], {}, '', rng.below(120));
     if (killed) tally.maint++;
     await sleep(rng.below(20));
   }
 }
 
-// Load on a store that is being served by child, which is killed after a while.  Workers of names that were given before
-// go on where they were.
+// Load on a store that is being served by child, which is killed at a moment after a number of operations: the same work on a
+// slow machine as on a fast one.  Of the other programs, to start which costs more than all else, a few run meanwhile.
+// Workers of names that were given before go on where they were.
 export async function round(store, child, model, workers, rng, tally) {
+  const enough = model.acknowledged + 5 + rng.below(50);
+  const [least, more] = [30 + rng.below(120), rng.below(25)];
   let alive = true;
-  const on = () => alive;
-  const work = async (w) => {
-    while (alive) await w.step();
+  let done;
+  const busy = new Promise((resolve) => (done = resolve));
+  const work = async (w, i) => {
+    let left = i < SERVED ? Infinity : 1 + rng.below(2);
+    for (; alive && left > 0; left--) {
+      if (i >= SERVED) await sleep(rng.below(60));
+      await w.step();
+      if (model.acknowledged >= enough) done();
+    }
   };
-  for (let i = workers.length; i < 6; i++) workers.push(new Worker(i, model, rng, null));
-  for (const [i, w] of workers.entries()) w.call = i < 4 ? fcgiCall(store) : cgiCall(store, rng, tally);
-  const all = Promise.all([...workers.map(work), maintain(store, rng, tally, on)]);
-  all.catch(() => {});
-  await sleep(60 + rng.below(400));
+  for (let i = workers.length; i < WORKERS; i++) workers.push(new Worker(i, model, rng, null));
+  for (const [i, w] of workers.entries()) w.call = i < SERVED ? fcgiCall(store) : cgiCall(store, rng, tally);
+  const all = Promise.all([...workers.map(work), maintain(store, rng, tally, () => alive)]);
+  all.catch(() => done());
+  await sleep(least);
+  await Promise.race([busy, sleep(ROUND_MS)]);
+  await sleep(more);
   child.kill('SIGKILL');
   tally.fcgi++;
   alive = false;
