@@ -301,7 +301,9 @@ static enum error_code load_entry(struct load *l, struct txn *t, struct record *
     if (rc)
         return rc;
     r->entry.revision += target->offset;
-    return entry_load(t, b, &r->entry, r->type == RECORD_HISTORY);
+    rc = entry_load(t, b, &r->entry, r->type == RECORD_HISTORY);
+    /* A dump made while the bucket's history was being lowered has more than the bucket keeps. */
+    return rc || r->type != RECORD_HISTORY ? rc : entry_trim(t, b, &r->entry.key);
 }
 
 static enum error_code load_message(struct load *l, struct txn *t, struct record *r)
