@@ -1,35 +1,17 @@
 // kill -9 at random moments: what was acknowledged is there, what was not is there whole or not at all.
 import assert from 'node:assert/strict';
-import net from 'node:net';
 import { it } from 'node:test';
 
-import { Store, sleep } from '../maint/lib/store.mjs';
+import { random } from '../lib/random.mjs';
+import { Store } from '../maint/lib/store.mjs';
 import { round } from './lib/load.mjs';
-import { HISTORY, Model, random } from './lib/model.mjs';
+import { HISTORY, Model } from './lib/model.mjs';
 
 // A program killed while the leak sanitizer looks at its threads makes that say so on stderr.
 process.env.ASAN_OPTIONS = `${process.env.ASAN_OPTIONS ?? ''}:detect_leaks=0`;
 
 const seed = Number(process.env.KVS_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const rounds = Number(process.env.KVS_ROUNDS ?? (process.env.KVS_LONG ? 2000 : 50));
-
-function connects(path) {
-  return new Promise((resolve) => {
-    const socket = net.connect(path, () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
-}
-
-// Serves again; the socket of the killed server still lies there.
-async function serve(store) {
-  store.children.splice(0);
-  const child = await store.serve();
-  for (let i = 0; i < 400 && !(await connects(store.socket)); i++) await sleep(25);
-  return child;
-}
 
 async function good(promise) {
   const { code, out, err } = await promise;
@@ -45,7 +27,8 @@ it(`${rounds} rounds of SIGKILL, seed ${seed}`, async (t) => {
   const tally = { fcgi: 0, cgi: 0, maint: 0 };
   try {
     for (let n = 0; n < rounds; n++) {
-      const child = await serve(store);
+      store.children.splice(0);
+      const child = await store.serve();
       if (n === 0) await store.ok('/bucket/create', { name: 'kept', options: { history: HISTORY } });
       await round(store, child, model, workers, rng, tally);
       assert.match(await good(store.maint(['check'])), /no problem found/, `after round ${n}`);

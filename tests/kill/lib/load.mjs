@@ -1,8 +1,5 @@
 // Workers that change the store until it is killed under them, and tell the model what they know.
-import { spawn } from 'node:child_process';
-import path from 'node:path';
-
-import { BUILD, sleep } from '../../maint/lib/store.mjs';
+import { sleep } from '../../maint/lib/store.mjs';
 
 const MISS = Symbol('no answer');
 
@@ -108,46 +105,26 @@ class Worker {
   }
 }
 
-// Runs a program and kills it after ms, if it is still there; resolves to what it wrote.
-function runAndKill(store, program, args, env, input, ms) {
-  return new Promise((resolve) => {
-    const child = spawn(path.join(BUILD, program), args, {
-      env: { PATH: process.env.PATH, ASAN_OPTIONS: process.env.ASAN_OPTIONS ?? '', ...store.env, ...env },
-      cwd: store.dir,
-    });
-    const out = [];
+// For execute: kills the child after ms, if it is still there.  killed() tells whether.
+function killing(ms) {
+  let child;
+  const begun = (started) => {
+    child = started;
     const timer = setTimeout(() => child.kill('SIGKILL'), ms);
-    child.stdout.on('data', (data) => out.push(data));
-    child.stderr.on('data', (data) => (store.stderr += data));
-    child.stdin.on('error', () => {});
-    child.stdin.end(input);
-    child.on('close', (code, signal) => {
-      clearTimeout(timer);
-      resolve({ killed: signal === 'SIGKILL', text: Buffer.concat(out).toString() });
-    });
-  });
+    child.on('close', () => clearTimeout(timer));
+  };
+  return { begun, killed: () => child.signalCode === 'SIGKILL' };
 }
 
 function cgiCall(store, rng, tally) {
   return async (endpoint, body) => {
-    const input = JSON.stringify(body);
-    const env = {
-      REQUEST_METHOD: 'POST',
-      SCRIPT_NAME: '',
-      PATH_INFO: endpoint,
-      REQUEST_URI: endpoint,
-      CONTENT_TYPE: 'application/json',
-      CONTENT_LENGTH: String(Buffer.byteLength(input)),
-      HTTP_AUTHORIZATION: `Bearer ${store.env.ACCESS_TOKEN}`,
-    };
-    const { killed, text } = await runAndKill(store, 'cgi/kvs.cgi', [], env, input, rng() < 0.5 ? rng.below(90) : 60_000);
-    if (killed) tally.cgi++;
-    const [head, answer] = text.split('\r\n\r\n');
+    const { begun, killed } = killing(rng() < 0.5 ? rng.below(90) : 60_000);
+    const answer = await store.cgi(endpoint, body, { begun });
+    if (killed()) tally.cgi++;
     if (!answer) return MISS;
-    const status = Number(/^Status: (\d+)/m.exec(head)?.[1] ?? 200);
-    if (status === 503) return null;
-    if (status !== 200) throw new Error(`${endpoint}: ${status} ${answer}`);
-    return JSON.parse(answer);
+    if (answer.status === 503) return null;
+    if (answer.status !== 200) throw new Error(`${endpoint}: ${answer.status} ${answer.text}`);
+    return answer.json;
   };
 }
 
@@ -168,8 +145,10 @@ function fcgiCall(store) {
 async function maintain(store, rng, tally, on) {
   const commands = [['run'], ['check', '--quiet'], ['backup', '--force', 'b.db'], ['compact', '--quiet'], ['run']];
   for (let left = 1 + rng.below(2); on() && left > 0; left--) {
-    const { killed } = await runAndKill(store, 'tools/kvs-maint', commands[rng.below(commands.length)], {}, '', rng.below(120));
-    if (killed) tally.maint++;
+    const { begun, killed } = killing(rng.below(120));
+    const { err } = await store.maint(commands[rng.below(commands.length)], { begun });
+    store.stderr += err;
+    if (killed()) tally.maint++;
     await sleep(rng.below(20));
   }
 }

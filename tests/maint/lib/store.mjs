@@ -13,10 +13,11 @@ export const TOKEN = 'maint-test-token-8c41';
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-// Runs a program to its end.
-export function execute(program, args, { env = {}, input = '', cwd } = {}) {
+// Runs a program to its end.  begun(child) is called as soon as it has been started.
+export function execute(program, args, { env = {}, input = '', cwd, begun = () => {} } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { env: { PATH: process.env.PATH, ...sanitizers(), ...env }, cwd });
+    begun(child);
     const out = [];
     const err = [];
     child.stdout.on('data', (data) => out.push(data));
@@ -70,6 +71,23 @@ function parse(answer) {
   return { status: status ? Number(status[1]) : 200, text, json: text ? JSON.parse(text) : undefined };
 }
 
+// Whether a program that was killed had written all of its answer.
+function isWhole(answer) {
+  const at = answer.indexOf('\r\n\r\n');
+  const size = /^Content-Length: (\d+)/im.exec(answer.subarray(0, Math.max(at, 0)).toString());
+  return at >= 0 && Number(size?.[1]) === answer.length - at - 4;
+}
+
+function connects(where) {
+  return new Promise((resolve) => {
+    const socket = net.connect(where, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}
+
 export class Store {
   constructor() {
     this.dir = fs.mkdtempSync(path.join(process.env.TMPDIR ?? os.tmpdir(), 'kvs-maint-'));
@@ -89,16 +107,18 @@ export class Store {
     return execute(path.join(BUILD, 'tools/kvs-maint'), args, { cwd: this.dir, env: { ...this.env, ...env }, ...rest });
   }
 
-  async cgi(endpoint, body) {
+  // One request to kvs.cgi; null where it ended without an answer (it was killed).
+  async cgi(endpoint, body, { begun } = {}) {
     const text = typeof body === 'string' ? body : JSON.stringify(body);
     const env = { ...this.env, ...requestParams(endpoint, text) };
-    const { raw, err } = await execute(path.join(BUILD, 'cgi/kvs.cgi'), [], { env, input: text, cwd: this.dir });
+    const { raw, err, signal } = await execute(path.join(BUILD, 'cgi/kvs.cgi'), [], { env, input: text, cwd: this.dir, begun });
     this.stderr += err;
-    return parse(raw);
+    return signal && !isWhole(raw) ? null : parse(raw);
   }
 
-  async serve() {
-    const child = spawn(path.join(BUILD, 'fcgi/kvs.fcgi'), ['--listen', this.socket], {
+  // Starts a server, and waits until it can be talked to; the socket of one that was killed may lie there still.
+  async serve(socket = this.socket) {
+    const child = spawn(path.join(BUILD, 'fcgi/kvs.fcgi'), ['--listen', socket], {
       env: { PATH: process.env.PATH, ...sanitizers(), ...this.env },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
@@ -107,7 +127,7 @@ export class Store {
     });
     child.closed = new Promise((resolve) => child.on('close', resolve));
     this.children.push(child);
-    for (let i = 0; i < 200 && !fs.existsSync(this.socket); i++) await sleep(50);
+    for (let i = 0; i < 400 && !(await connects(socket)); i++) await sleep(25);
     return child;
   }
 
@@ -118,11 +138,11 @@ export class Store {
     }
   }
 
-  // One request over FastCGI.
-  request(endpoint, body) {
+  // One request over FastCGI.  Where it fails the error's syscall is 'connect' if nothing was sent.
+  request(endpoint, body, where = this.socket) {
     const text = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
     return new Promise((resolve, reject) => {
-      const socket = net.connect(this.socket);
+      const socket = net.connect(where);
       let data = Buffer.alloc(0);
       socket.on('error', reject);
       socket.on('data', (more) => {
