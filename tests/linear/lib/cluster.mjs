@@ -1,0 +1,78 @@
+// Two kvs.fcgi, and as many kvs.cgi and kvs-maint as are asked for, on one database.
+import { random } from '../../lib/random.mjs';
+import { Store, sleep } from '../../maint/lib/store.mjs';
+import { fate } from './faults.mjs';
+
+const BUSY_MS = 1000; // how long a write waits for the writer lock
+
+export class Cluster {
+  constructor(seed) {
+    this.store = new Store();
+    this.store.env.KVS_BUSY_TIMEOUT = String(BUSY_MS);
+    this.servers = [this.store.socket, this.store.path('two')].map((socket) => ({ socket, child: null }));
+    const none = () => ({ killed: 0, paused: 0 });
+    this.tally = { fcgi: none(), cgi: none(), maint: none(), cgiCalls: 0, maintCalls: 0 };
+    this.seed = seed;
+    this.rngs = new Map(); // a client's
+  }
+
+  async start() {
+    for (const which of this.servers.keys()) await this.serve(which);
+  }
+
+  async serve(which) {
+    const server = this.servers[which];
+    server.child = await this.store.serve(server.socket);
+  }
+
+  // False where the server is not there just now.
+  signal(which, signal) {
+    return this.servers[which].child?.kill(signal) ?? false;
+  }
+
+  async restart(which) {
+    const { child } = this.servers[which];
+    if (!child) return; // somebody does so already
+    this.servers[which].child = null;
+    this.store.children.splice(this.store.children.indexOf(child), 1);
+    child.kill('SIGKILL');
+    this.tally.fcgi.killed++;
+    await child.closed;
+    await this.serve(which);
+  }
+
+  // A request of a client to any of the servers that are there; to kvs.cgi if its name begins so.
+  async call(client, endpoint, body) {
+    if (!this.rngs.has(client)) this.rngs.set(client, random(this.seed + this.rngs.size));
+    const rng = this.rngs.get(client);
+    if (String(client).startsWith('cgi')) return this.callCgi(rng, endpoint, body);
+    const [first, second] = rng() < 0.5 ? this.servers : [...this.servers].reverse();
+    const server = first.child ? first : second;
+    try {
+      return await this.store.request(endpoint, body, server.socket);
+    } catch (error) {
+      if (error.syscall !== 'connect') return { lost: true };
+      await sleep(2);
+      return { unsent: true };
+    }
+  }
+
+  async callCgi(rng, endpoint, body) {
+    this.tally.cgiCalls++;
+    const answer = await this.store.cgi(endpoint, body, { begun: fate(rng, this.tally.cgi) });
+    return answer ?? { lost: true };
+  }
+
+  // Runs a command of kvs-maint to its end, or to that which begun has in mind for it.
+  async maint(args, begun) {
+    this.tally.maintCalls++;
+    const { code, signal, err } = await this.store.maint(args, { begun });
+    if (code !== 0 && signal !== 'SIGKILL' && !/busy|lock/.test(err))
+      throw new Error(`kvs-maint ${args.join(' ')}: ${code ?? signal} ${err}`);
+  }
+
+  async stop() {
+    for (const which of this.servers.keys()) this.signal(which, 'SIGCONT');
+    await this.store.remove();
+  }
+}
