@@ -20,7 +20,8 @@ function within(op, group) {
   };
 }
 
-export function describe(op) {
+// For messages.
+export function show(op) {
   const {
     id,
     client,
@@ -45,7 +46,7 @@ export function describe(op) {
 }
 
 function explain(group, model, found, what) {
-  const next = found.next.slice(0, 8).map((op) => `\n    ${describe(op)}`);
+  const next = found.next.slice(0, 8).map((op) => `\n    ${show(op)}`);
   return `${group.kind} ${group.keys}, ${what}: ${found.why}; at ${model.describe(found.state)} none of these can be next:${next.join('')}`;
 }
 

@@ -1,19 +1,24 @@
 // Two kvs.fcgi, and as many kvs.cgi and kvs-maint as are asked for, on one database.
 import { random } from '../../lib/random.mjs';
-import { Store, sleep } from '../../maint/lib/store.mjs';
+import { Store, TOKEN, sleep } from '../../maint/lib/store.mjs';
+import { FcgiConnection } from '../../watch/lib/fcgi.mjs';
 import { fate } from './faults.mjs';
 
 const BUSY_MS = 1000; // how long a write waits for the writer lock
 
 export class Cluster {
-  constructor(seed) {
+  constructor() {
     this.store = new Store();
     this.store.env.KVS_BUSY_TIMEOUT = String(BUSY_MS);
-    this.servers = [this.store.socket, this.store.path('two')].map((socket) => ({ socket, child: null }));
+    this.servers = [this.store.socket, this.store.path('two')].map((socket) => ({ socket, child: null, kept: new Map() }));
     const none = () => ({ killed: 0, paused: 0 });
     this.tally = { fcgi: none(), cgi: none(), maint: none(), cgiCalls: 0, maintCalls: 0 };
+  }
+
+  // Begins a history whose choices follow from the seed, each client's apart.
+  choose(seed) {
     this.seed = seed;
-    this.rngs = new Map(); // a client's
+    this.rngs = new Map();
   }
 
   async start() {
@@ -47,10 +52,20 @@ export class Cluster {
     const rng = this.rngs.get(client);
     if (String(client).startsWith('cgi')) return this.callCgi(rng, endpoint, body);
     const [first, second] = rng() < 0.5 ? this.servers : [...this.servers].reverse();
-    const server = first.child ? first : second;
+    return this.callServer(first.child ? first : second, client, endpoint, body);
+  }
+
+  // Each client keeps its connection to each server, as a web server would.
+  async callServer(server, client, endpoint, body) {
+    let connection = server.kept.get(client);
+    if (!connection || connection.socket.destroyed) {
+      connection = new FcgiConnection(server.socket, TOKEN);
+      server.kept.set(client, connection);
+    }
     try {
-      return await this.store.request(endpoint, body, server.socket);
+      return await connection.call(endpoint, body);
     } catch (error) {
+      connection.close();
       if (error.syscall !== 'connect') return { lost: true };
       await sleep(2);
       return { unsent: true };
@@ -73,6 +88,7 @@ export class Cluster {
 
   async stop() {
     for (const which of this.servers.keys()) this.signal(which, 'SIGCONT');
+    for (const { kept } of this.servers) for (const connection of kept.values()) connection.close();
     await this.store.remove();
   }
 }

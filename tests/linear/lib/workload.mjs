@@ -51,7 +51,7 @@ export class Workload {
       return null;
     }
     if (answer.status !== 200 && answer.status !== 409)
-      throw new Error(`${endpoint} ${JSON.stringify(body)}: ${answer.status} ${answer.text}`);
+      throw new Error(`${endpoint} ${JSON.stringify(body)}: ${answer.status} ${JSON.stringify(answer.json)}`);
     op.returned = returned;
     take(op, answer.status, answer.json);
     this.ops.push(op);
