@@ -1,5 +1,3 @@
-import { suite } from './lib/suite.mjs';
-import { EVERYTHING, TRANSPORT } from './cases/index.mjs';
+import { row } from './lib/suite.mjs';
 
-suite('apache-cgid', { mount: '/kvs', groups: EVERYTHING });
-suite('apache-cgid', { mount: '/', groups: TRANSPORT });
+row('apache-cgid');

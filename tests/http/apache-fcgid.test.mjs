@@ -1,5 +1,3 @@
-import { suite } from './lib/suite.mjs';
-import { EVERYTHING, TRANSPORT } from './cases/index.mjs';
+import { row } from './lib/suite.mjs';
 
-suite('apache-fcgid', { mount: '/kvs', groups: EVERYTHING });
-suite('apache-fcgid', { mount: '/', groups: TRANSPORT });
+row('apache-fcgid');

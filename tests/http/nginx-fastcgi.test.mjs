@@ -1,5 +1,3 @@
-import { suite } from './lib/suite.mjs';
-import { EVERYTHING, TRANSPORT } from './cases/index.mjs';
+import { row } from './lib/suite.mjs';
 
-suite('nginx-fastcgi', { mount: '/kvs', groups: EVERYTHING });
-suite('nginx-fastcgi', { mount: '/', groups: TRANSPORT });
+row('nginx-fastcgi');

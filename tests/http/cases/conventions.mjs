@@ -1,6 +1,5 @@
-// What holds for every endpoint: health, methods, the token, media types, bodies, the form of errors.
+// What holds for every endpoint: methods, the token, media types, bodies, the form of errors.
 import assert from 'node:assert/strict';
-import net from 'node:net';
 
 import { TOKEN } from '../lib/servers.mjs';
 
@@ -15,48 +14,6 @@ const POSTS = [
 
 const methods = (answer) => (answer.headers.allow ?? '').split(',').map((name) => name.trim());
 
-// Sends bytes on a bare connection, closes the sending side, and answers all that comes back.
-function exchange(deployment, text) {
-  return new Promise((resolve, reject) => {
-    const parts = [];
-    const socket = net.connect(deployment.port, '127.0.0.1', () => socket.end(text));
-    socket.setTimeout(60_000, () => socket.destroy());
-    socket.on('data', (part) => parts.push(part));
-    socket.on('close', () => resolve(Buffer.concat(parts).toString('latin1')));
-    socket.on('error', (error) => (error.code === 'ECONNRESET' ? resolve('') : reject(error)));
-  });
-}
-
-function healthCases(test) {
-  test('health needs no token and names uptime, version and mode', async (s) => {
-    const answer = await s.client.request({ method: 'GET', path: '/health', headers: { Authorization: null } });
-    assert.equal(answer.status, 200);
-    const body = s.checked('/health', answer).json;
-    assert.equal(body.ok, true);
-    assert.ok(typeof body.uptime === 'number' && body.uptime >= 0);
-    assert.ok(typeof body.version === 'string' && body.version.length > 0);
-    assert.equal(body.mode, s.deployment.mode);
-  });
-
-  test('health ignores a wrong token', async (s) => {
-    const headers = { Authorization: 'Bearer wrong' };
-    assert.equal((await s.client.request({ method: 'GET', path: '/health', headers })).status, 200);
-  });
-
-  test('HEAD on health is 200 without a body', async (s) => {
-    const answer = await s.client.request({ method: 'HEAD', path: '/health' });
-    assert.equal(answer.status, 200);
-    assert.equal(answer.body.length, 0);
-  });
-
-  test('POST on health is 405 and Allow names GET and HEAD', async (s) => {
-    const answer = await s.client.request({ path: '/health', body: '{}' });
-    s.isError(answer, 405, 'method_not_allowed', undefined, 'POST /health');
-    assert.ok(methods(answer).includes('GET') && methods(answer).includes('HEAD'), answer.headers.allow);
-    assert.ok(!methods(answer).includes('POST'), answer.headers.allow);
-  });
-}
-
 function methodCases(test) {
   test('every other endpoint answers GET with 405 and Allow: POST', async (s) => {
     for (const path of POSTS) {
@@ -67,45 +24,11 @@ function methodCases(test) {
     }
   });
 
-  test('HEAD, PUT and DELETE on a POST endpoint are 405 with Allow and change nothing', async (s) => {
-    const key = s.key('a');
-    await s.set(key, 1);
-    await s.unchanged(async () => {
-      for (const method of ['HEAD', 'PUT', 'DELETE']) {
-        const body = method === 'HEAD' ? null : JSON.stringify({ key });
-        const answer = await s.client.request({ method, path: '/kv/delete', body });
-        assert.equal(answer.status, 405, method);
-        assert.ok(methods(answer).includes('POST'), method);
-        if (method === 'HEAD') assert.equal(answer.body.length, 0);
-      }
-    });
-  });
-
   test('OPTIONS without allow_origin grants nothing', async (s) => {
     const headers = { Origin: 'https://example.org', 'Access-Control-Request-Method': 'POST', Authorization: null };
     const answer = await s.client.request({ method: 'OPTIONS', path: '/kv/get', headers });
     assert.equal(answer.headers['access-control-allow-origin'], undefined);
     assert.ok(answer.status === 405 || answer.status === 401, `${answer.status}`);
-  });
-
-  test('an unknown endpoint is 404 not_found', async (s) => {
-    for (const path of ['/', '/kv', '/kv/', '/kv/gett', '/kv/get/x', '/KV/get', '/queue', '/healthy', '/kv/get%00']) {
-      const answer = await s.client.request({ path, body: '{}' });
-      // The web server itself may refuse an escaped NUL.
-      if (path.endsWith('%00') && (answer.status === 400 || answer.status === 404)) continue;
-      s.isError(answer, 404, 'not_found', undefined, path);
-    }
-  });
-
-  test('a percent-encoded path names the same endpoint', async (s) => {
-    const answer = await s.client.request({ path: '/%6bv/g%65t', body: JSON.stringify({ key: s.key('a') }) });
-    assert.equal(answer.status, 200, `${answer.body}`);
-    assert.deepEqual(answer.json, { entry: null });
-  });
-
-  test('a query string on an endpoint is no part of its name', async (s) => {
-    const answer = await s.client.request({ path: '/kv/get?x=1', body: JSON.stringify({ key: s.key('a') }) });
-    assert.equal(answer.status, 200, `${answer.body}`);
   });
 }
 
@@ -150,11 +73,6 @@ function tokenCases(test) {
     for (const value of [TOKEN, `Basic ${basic}`, `Token ${TOKEN}`, `Bearer${TOKEN}`, 'Bearer']) {
       s.isError(await get(s, { Authorization: value }), 401, 'unauthorized', undefined, value);
     }
-  });
-
-  test('the token is also taken from X-KVS-Token', async (s) => {
-    assert.equal((await get(s, { Authorization: null, 'X-KVS-Token': TOKEN })).status, 200);
-    s.isError(await get(s, { Authorization: null, 'X-KVS-Token': 'no' }), 401, 'unauthorized', undefined, 'wrong');
   });
 
   test('a token in the URL is refused', async (s) => {
@@ -224,37 +142,6 @@ function bodyCases(test) {
       await s.fails('/kv/reset', '[]', 400, ['bad_request', 'bad_json']);
     });
   });
-
-  test('a chunked body is read like any other', async (s) => {
-    const value = 'chunk '.repeat(20_000);
-    const answer = await s.post('/kv/set', { key: s.key('a'), value }, { chunked: true });
-    assert.equal(answer.status, 200, `${answer.body}`);
-    assert.equal((await s.get(s.key('a'))).value, value);
-  });
-
-  test('a body cut short by the client is not carried out', async (s) => {
-    s.deployment.expected.push(/mod_fcgid: can't get data from http client/, /AH01270: Error reading request entity data/);
-    const body = JSON.stringify({ key: s.key('cut'), value: 1 });
-    await s.unchanged(async () => {
-      const head = [
-        `POST ${s.client.mount}/kv/set HTTP/1.1`,
-        'Host: localhost',
-        `Authorization: Bearer ${TOKEN}`,
-        'Content-Type: application/json',
-        `Content-Length: ${body.length + 100}`,
-        'Connection: close',
-      ];
-      const text = await exchange(s.deployment, `${head.join('\r\n')}\r\n\r\n${body}`);
-      assert.doesNotMatch(text, /^HTTP\/1\.1 2/);
-    });
-  });
-
-  test('answers are sent whole, with their length', async (s) => {
-    const answer = await s.sent('/kv/get', { key: s.key('a') });
-    const length = answer.headers['content-length'];
-    if (length !== undefined) assert.equal(Number(length), answer.body.length);
-    else assert.equal(answer.headers['transfer-encoding'], 'chunked');
-  });
 }
 
 function integerCases(test) {
@@ -286,36 +173,9 @@ function integerCases(test) {
   });
 }
 
-function limitCases(test) {
-  const LIMIT = 16 * 1024 * 1024;
-
-  test('a body of exactly 16 MiB is taken', async (s) => {
-    const body = JSON.stringify({ key: s.key('a'), value: 'whole' }).padEnd(LIMIT);
-    assert.equal(body.length, LIMIT);
-    assert.equal((await s.ok('/kv/set', body)).ok, true);
-    assert.equal((await s.get(s.key('a'))).value, 'whole');
-  });
-
-  test('a body of one byte more is 413 too_large, names the limit and changes nothing', async (s) => {
-    const body = JSON.stringify({ key: s.key('a'), value: 'over' }).padEnd(LIMIT + 1);
-    await s.unchanged(async () => {
-      const error = await s.fails('/kv/set', body, 413, 'too_large');
-      assert.match(error.message, /16777216|16 MiB/);
-    });
-  });
-
-  test('a body far over the limit is 413 and the next request is served', async (s) => {
-    const body = Buffer.alloc(LIMIT + 4 * 1024 * 1024, ' ');
-    await s.fails('/kv/set', body, 413, 'too_large');
-    assert.equal(await s.get(s.key('a')), null);
-  });
-}
-
 export function cases(test) {
-  healthCases(test);
   methodCases(test);
   tokenCases(test);
   bodyCases(test);
   integerCases(test);
-  limitCases(test);
 }

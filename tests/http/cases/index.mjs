@@ -19,10 +19,12 @@ import * as queue from './queue.mjs';
 import * as republish from './republish.mjs';
 import * as reset from './reset.mjs';
 import * as ttl from './ttl.mjs';
+import * as transport from './transport.mjs';
 import * as watch from './watch.mjs';
 
 // All of it; reset last, since it empties the database that all share.
 export const EVERYTHING = [
+  transport,
   conventions,
   exactness,
   keys,
@@ -47,4 +49,4 @@ export const EVERYTHING = [
 ];
 
 // What can depend on how the web server passes a request on.
-export const TRANSPORT = [conventions];
+export const TRANSPORT = [transport];

@@ -48,7 +48,7 @@ export class Client {
       } catch (error) {
         // A server may close an idle connection just as it is used again; it has then not read the request.  The next
         // one kept may be as old; each is tried once at most.
-        if (error.code !== 'ECONNRESET' || !error.reused) throw error;
+        if (!['ECONNRESET', 'EPIPE'].includes(error.code) || !error.reused) throw error;
       }
     }
   }

@@ -16,6 +16,11 @@ export class Session {
     this.topics = 0;
   }
 
+  // Whether the deployment's web server cannot do this; DEPLOYMENTS says so.
+  lacks(what) {
+    return this.deployment.kind.lacks?.includes(what) ?? false;
+  }
+
   // A key that only this case uses.
   key(...parts) {
     return [this.space, ...parts];
@@ -92,6 +97,18 @@ export class Session {
 
   async set(key, value, more = {}) {
     return this.ok('/kv/set', { key, value, ...more });
+  }
+
+  // Sets key to a value that expires soon, yet is still there at the first look, however slow the machine; answers its
+  // entry.
+  async setBriefly(key, value) {
+    for (let ttl = 250; ; ttl *= 2) {
+      const before = Date.now();
+      await this.set(key, value, { ttl });
+      const entry = await this.get(key);
+      if (entry !== null) return entry;
+      assert.ok(Date.now() >= before + ttl, `gone before its ${ttl} ms`);
+    }
   }
 
   // The entry of key, or null.

@@ -2,15 +2,21 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
+import { EVERYTHING, TRANSPORT } from '../cases/index.mjs';
 import { startDeployment } from './servers.mjs';
 import { Session } from './session.mjs';
 
+const LONG = Boolean(process.env.KVS_LONG);
+
+// The rows of the matrix on which all cases run at every time, not in a long run only: one a transport.
+const WHOLE = ['lighttpd-fastcgi', 'lighttpd-cgi'];
+
 // Registers the groups (modules of cases/) for one deployment.  Each module exports title and cases(test).
-export function suite(name, { mount = '/kvs', groups, settings } = {}) {
+export function suite(name, { mount = '/kvs', groups, leaks } = {}) {
   describe(`${name} at ${mount}`, () => {
     let deployment = null;
     before(async () => {
-      deployment = await startDeployment(name, { mount, settings });
+      deployment = await startDeployment(name, { mount, leaks });
     });
     for (const group of groups) {
       describe(group.title, () => {
@@ -24,4 +30,11 @@ export function suite(name, { mount = '/kvs', groups, settings } = {}) {
       await deployment?.stop();
     });
   });
+}
+
+// Registers one row of the matrix: a deployment at a sub-path and at the root.  kvs.cgi looks for leaks where the cases are
+// few.
+export function row(name) {
+  suite(name, { mount: '/kvs', groups: LONG || WHOLE.includes(name) ? EVERYTHING : TRANSPORT, leaks: false });
+  suite(name, { mount: '/', groups: LONG ? EVERYTHING : TRANSPORT, leaks: name === 'lighttpd-cgi' });
 }

@@ -1,0 +1,103 @@
+# shellcheck shell=bash disable=SC2034
+# Runs the pieces of the test suites side by side; for tests/run, which sources this.
+#
+# A piece (job) is a suite, or one file of a suite for Node's runner.  What it wants is said in a comment of its file (of
+# a suite, of its `run`):
+#   Takes about N s      the longest begin first; without this, a piece is taken for a short one
+#   Runs beside the rest begins first, at the lowest priority, and takes no place of the others
+#   Runs alone           begins when all others have ended, and nothing runs beside it
+
+job_suite=()    # by job: its suite
+job_file=()     # its file; "" where the job is the whole suite
+job_when=()     # beside, pool or alone
+job_seconds=()  # about what it takes
+job_status=()   # how it ended
+job_started=()  # seconds since the start of the run
+job_ended=()
+declare -A job_running=() # by process: its job
+
+# job_remark FILE REGEX: prints what the group in REGEX matches in the comments of FILE; fails where nothing does.
+job_remark() {
+    sed -nE "/^(#|\/\/)/{s/.*$2.*/\1/p}" "$1" | grep -m 1 .
+}
+
+# job_add SUITE FILE REMARKS SECONDS: one more job, as the comments of the file REMARKS say ("": there is none), which takes
+# SECONDS where they do not tell.
+job_add() {
+    local when=pool seconds=$4
+    if [ -n "$3" ]; then
+        job_remark "$3" '(Runs beside the rest)' >/dev/null && when=beside
+        job_remark "$3" '(Runs alone)' >/dev/null && when=alone
+        seconds=$(job_remark "$3" 'Takes about ([0-9]+) s') || seconds=$4
+    fi
+    job_suite+=("$1") job_file+=("$2") job_when+=("$when") job_seconds+=("$seconds")
+}
+
+# job_list WHEN: the jobs of that kind, the longest first.
+job_list() {
+    local i
+    for i in "${!job_suite[@]}"; do
+        [ "${job_when[i]}" != "$1" ] || echo "${job_seconds[i]} $i"
+    done | sort -k1,1nr -k2,2n | cut -d ' ' -f 2
+}
+
+# job_start JOB DIRECTORY COMMAND…: starts COMMAND SUITE FILE in the background; what it prints goes into DIRECTORY.
+job_start() {
+    local i=$1 directory=$2
+    shift 2
+    "$@" "${job_suite[i]}" "${job_file[i]}" >"$directory/$i.tap" 2>"$directory/$i.err" </dev/null &
+    job_running[$!]=$i
+    job_started[i]=$SECONDS
+}
+
+# job_wait: waits until one job ends, whichever it is.
+job_wait() {
+    local pid status=0 i
+    wait -n -p pid "${!job_running[@]}" || status=$?
+    i=${job_running[$pid]}
+    unset "job_running[$pid]"
+    job_status[i]=$status
+    job_ended[i]=$SECONDS
+}
+
+# job_stop: asks all that run to end, and waits for them.
+job_stop() {
+    local pid
+    for pid in "${!job_running[@]}"; do
+        kill -TERM "$pid" 2>/dev/null || true
+    done
+    wait
+}
+
+# job_run_all PLACES DIRECTORY ENDED COMMAND…: runs all jobs by COMMAND SUITE FILE, at most PLACES side by side, and calls
+# ENDED whenever one has ended.
+job_run_all() {
+    local places=$1 directory=$2 ended=$3 i beside
+    local -a rest
+    shift 3
+    mapfile -t rest < <(job_list beside)
+    for i in "${rest[@]}"; do
+        job_start "$i" "$directory" nice -n 19 "$@"
+    done
+    beside=${#rest[@]}
+    mapfile -t rest < <(job_list pool)
+    while [ "${#rest[@]}" -gt 0 ] || [ "${#job_running[@]}" -gt 0 ]; do
+        if [ "${#rest[@]}" -gt 0 ] && [ "${#job_running[@]}" -lt $((places + beside)) ]; then
+            job_start "${rest[0]}" "$directory" "$@"
+            rest=("${rest[@]:1}")
+            continue
+        fi
+        job_wait
+        beside=0
+        for i in "${job_running[@]}"; do
+            [ "${job_when[i]}" != beside ] || beside=$((beside + 1))
+        done
+        "$ended"
+    done
+    mapfile -t rest < <(job_list alone)
+    for i in "${rest[@]}"; do
+        job_start "$i" "$directory" "$@"
+        job_wait
+        "$ended"
+    done
+}
