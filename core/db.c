@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "db_log.h"
 #include "log.h"
 #include "mem.h"
 
@@ -147,7 +148,8 @@ enum error_code db_open(struct db **out, const char *path, unsigned flags, struc
     if (!db)
         return error_set(err, ERR_NO_MEMORY, NULL, "out of memory");
     int open_flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
-    int rc = sqlite3_open_v2(path, &db->handle, open_flags | (flags & DB_CREATE ? SQLITE_OPEN_CREATE : 0), NULL);
+    const char *layer = flags & (DB_RELAXED | DB_READ_ONLY) ? NULL : db_log_layer();
+    int rc = sqlite3_open_v2(path, &db->handle, open_flags | (flags & DB_CREATE ? SQLITE_OPEN_CREATE : 0), layer);
     if (rc == SQLITE_OK)
         rc = set_up(db, flags);
     /* Ready beforehand, so that a transaction can be left when there is no memory. */

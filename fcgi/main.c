@@ -260,6 +260,8 @@ int main(int argc, char **argv)
     log_init(program, LOG_INFO, false);
 #ifdef M_MMAP_THRESHOLD
     mallopt(M_MMAP_THRESHOLD, 1 << 18); /* large bodies and answers go back to the system, today and tomorrow */
+    mallopt(M_TRIM_THRESHOLD, 1 << 19); /* ... but not what each request needs, only to be asked for again */
+    mallopt(M_TOP_PAD, 1 << 17);
 #endif
     int status = take_flags(&flags, argc, argv);
     if (status >= 0)
