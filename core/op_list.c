@@ -5,7 +5,8 @@
 #include "entry.h"
 #include "ops.h"
 
-enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, ANSWER_MAX = 16 << 20, CURSOR_ROOM = 4096 };
+/* SCAN_MAX: rows looked at for one page, those that are no more included. */
+enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, SCAN_MAX = 20000, ANSWER_MAX = 16 << 20, CURSOR_ROOM = 4096 };
 
 struct list_args {
     struct key from; /* inclusive */
@@ -116,35 +117,42 @@ static enum error_code add_entry(struct call *call, struct entry *e, bool first,
 }
 
 struct page {
-    int64_t count;
-    unsigned char last[KEY_MAX];
+    int64_t count, scanned;
+    unsigned char last[KEY_MAX]; /* looked at: where the next page goes on */
     size_t last_len;
     bool more;
 };
+
+/* Looks at one row; a page of few live ones ends early too, so that no request scans for ever. */
+static enum error_code add_row(struct call *call, struct view *view, const struct list_args *a, struct db_query *q,
+                               struct page *page)
+{
+    struct entry e;
+    enum error_code rc = entry_read(q, 0, view->bucket.id, &e);
+    bool live = !rc && entry_is_live(&e, view->now);
+
+    if (rc)
+        return rc;
+    page->more = page->scanned++ == SCAN_MAX || (live && page->count == a->limit);
+    if (live && !page->more)
+        rc = add_entry(call, &e, page->count == 0, &page->more);
+    if (rc || page->more)
+        return rc;
+    page->count += live;
+    memcpy(page->last, e.key.data, e.key.len);
+    page->last_len = e.key.len;
+    return ERR_OK;
+}
 
 static enum error_code read_page(struct call *call, struct view *view, const struct list_args *a, struct page *page)
 {
     struct db_query *q =
         db_start(view->db, a->reverse ? SQL_ENTRY_RANGE_DOWN : SQL_ENTRY_RANGE, DB_INT(view->bucket.id),
                  DB_BLOB(a->from.data, a->from.len), DB_BLOB(a->to.data, a->to.len));
-    struct entry e;
     enum error_code rc = ERR_OK;
 
-    while (!rc && !page->more && db_step(q)) {
-        rc = entry_read(q, 0, view->bucket.id, &e);
-        if (rc || !entry_is_live(&e, view->now))
-            continue;
-        if (page->count == a->limit) {
-            page->more = true;
-            break;
-        }
-        rc = add_entry(call, &e, page->count == 0, &page->more);
-        if (rc || page->more)
-            continue;
-        page->count++;
-        memcpy(page->last, e.key.data, e.key.len);
-        page->last_len = e.key.len;
-    }
+    while (!rc && !page->more && db_step(q))
+        rc = add_row(call, view, a, q, page);
     enum error_code end = db_end(q);
     return rc ? rc : end;
 }

@@ -489,6 +489,50 @@ static void test_health(void)
     service_close(&s);
 }
 
+/* Sets (or deletes) the keys 1000 * batch and those behind it in one commit. */
+static int write_thousand(struct service *s, const char *type, int batch)
+{
+    static char body[100000];
+    size_t len = (size_t)snprintf(body, sizeof body, "{\"mutations\":[");
+
+    for (int i = 0; i < 1000; i++)
+        len += (size_t)snprintf(body + len, sizeof body - len, "%s{\"type\":\"%s\",\"key\":[%d]%s}", i ? "," : "", type,
+                                batch * 1000 + i, strcmp(type, "set") ? "" : ",\"value\":1");
+    snprintf(body + len, sizeof body - len, "]}");
+    return post_status(s, "/kv/atomic", body);
+}
+
+static void test_a_page_of_a_list_looks_at_so_many_rows(void)
+{
+    char body[1000], cursor[800];
+    struct service s;
+    struct reply r;
+
+    service_open(&s);
+    for (int batch = 0; batch < 21; batch++) {
+        write_thousand(&s, "set", batch);
+        write_thousand(&s, "delete", batch);
+    }
+    is_int(post_status(&s, "/kv/set", "{\"key\":[1000000],\"value\":1}"), 200, "one_key_behind_many_deleted");
+    r = service_post(&s, "/kv/list", "{}");
+    ok(r.body && strstr(r.body, "\"entries\":[],\"cursor\":\""), "a_page_may_end_before_it_found_any");
+    ok(r.body && member(r.body, "cursor", cursor, sizeof cursor), "with_where_to_go_on");
+    free(r.body);
+    snprintf(body, sizeof body, "{\"cursor\":%s}", cursor);
+    r = service_post(&s, "/kv/list", body);
+    ok(r.body && strstr(r.body, "\"key\":[1000000]") && strstr(r.body, "\"cursor\":null"), "and_the_next_one_finds_it");
+    free(r.body);
+    r = service_post(&s, "/kv/list", "{\"reverse\":true,\"limit\":1}");
+    ok(r.body && strstr(r.body, "\"key\":[1000000]") && member(r.body, "cursor", cursor, sizeof cursor),
+       "in_reverse_likewise");
+    free(r.body);
+    snprintf(body, sizeof body, "{\"reverse\":true,\"limit\":1,\"cursor\":%s}", cursor);
+    r = service_post(&s, "/kv/list", body);
+    ok(r.body && strstr(r.body, "\"entries\":[],\"cursor\":null"), "to_the_end");
+    free(r.body);
+    service_close(&s);
+}
+
 int main(void)
 {
     test_values_come_back_as_they_were_sent();
@@ -504,6 +548,7 @@ int main(void)
     test_bucket_destroyed_and_made_in_one_commit();
     test_dequeues_in_one_commit_share_nothing();
     test_busy_is_told_by_the_deadline();
+    test_a_page_of_a_list_looks_at_so_many_rows();
     test_health();
     return done_testing();
 }
