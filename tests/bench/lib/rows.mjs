@@ -190,11 +190,30 @@ async function memory(stack, options) {
   ];
 }
 
+// Durable sets behind lighttpd against a peer that speaks HTTP itself: { name, url, script, stop }.
+async function againstPeer(stack, options, peer) {
+  const db = stack.newStore();
+  await stack.core('load', db, options.keys);
+  const kvs = await stack.kvs(db, 8);
+  const url = await stack.lighttpd({ '/kvs': kvs.socket });
+  const loads = [
+    { url, mount: '/kvs', script: 'set', connections: 64, args: [options.keys] },
+    { url: peer.url, mount: '', script: peer.script, connections: 64, args: [options.keys] },
+  ];
+  const { rates, latencies } = await inTurn(loads, options);
+  await stack.end();
+  await peer.stop();
+  const { median: value, low, high } = ratioOf(rates[0], rates[1]);
+  const note = `${rate(rates[0])} to ${rate(rates[1])}; p99 ${ms(latencies[0])} to ${ms(latencies[1])}`;
+  return [{ name: `durable set, lighttpd FastCGI, 64 connections, against ${peer.name}`, value, low, high, floor: peer.floor, note }];
+}
+
+const absent = (name) => [{ name: `durable set against ${name}`, value: NaN, note: 'not installed: skipped' }];
+
 // redis with every write synced, behind webdis: an HTTP key-value server as people run it.
 async function webdis(stack, options) {
-  if (!find('redis-server') || !find('webdis')) {
-    return [{ name: 'durable set against webdis with redis', value: NaN, note: 'not installed: skipped' }];
-  }
+  const name = 'webdis + redis, appendfsync always';
+  if (!find('redis-server') || !find('webdis')) return absent(name);
   const redisPort = await freePort();
   const redisArgs = ['--port', redisPort, '--bind', '127.0.0.1', '--dir', workDir(), '--appendonly', 'yes',
     '--appendfsync', 'always', '--save', '', '--daemonize', 'no'];
@@ -204,24 +223,24 @@ async function webdis(stack, options) {
   const conf = { redis_host: '127.0.0.1', redis_port: redisPort, http_host: '127.0.0.1', http_port: port, threads: 2,
     pool_size: 32, daemonize: false, websockets: false, verbosity: 0, logfile: work('webdis.out') };
   fs.writeFileSync(work('webdis.json'), JSON.stringify(conf));
-  const peer = start('webdis', find('webdis'), [work('webdis.json')]);
-  await listening(peer, { host: '127.0.0.1', port });
-  const db = stack.newStore();
-  await stack.core('load', db, options.keys);
-  const kvs = await stack.kvs(db, 8);
-  const url = await stack.lighttpd({ '/kvs': kvs.socket });
-  const loads = [
-    { url, mount: '/kvs', script: 'set', connections: 64, args: [options.keys] },
-    { url: `http://127.0.0.1:${port}`, mount: '', script: 'webdis', connections: 64, args: [options.keys] },
-  ];
-  const { rates, latencies } = await inTurn(loads, options);
-  await stack.end();
-  await stop(peer);
-  await stop(redis);
-  const { median: value, low, high } = ratioOf(rates[0], rates[1]);
-  const note = `${rate(rates[0])} to ${rate(rates[1])}; p99 ${ms(latencies[0])} to ${ms(latencies[1])}`;
-  return [{ name: 'durable set, lighttpd FastCGI, 64 connections, against webdis + redis, appendfsync always', value, low, high,
-    floor: 1, note }];
+  const front = start('webdis', find('webdis'), [work('webdis.json')]);
+  await listening(front, { host: '127.0.0.1', port });
+  const end = async () => {
+    await stop(front);
+    await stop(redis);
+  };
+  return againstPeer(stack, options, { name, url: `http://127.0.0.1:${port}`, script: 'webdis', floor: 1, stop: end });
+}
+
+async function etcd(stack, options) {
+  const name = 'etcd, by its JSON gateway';
+  if (!find('etcd')) return absent(name);
+  const [client, peer] = [await freePort(), await freePort()].map((port) => `http://127.0.0.1:${port}`);
+  const child = start('etcd', find('etcd'), ['--data-dir', work('etcd'), '--listen-client-urls', client, '--advertise-client-urls',
+    client, '--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer, '--initial-cluster', `default=${peer}`,
+    '--log-level', 'error']);
+  await listening(child, { host: '127.0.0.1', port: Number(new URL(client).port) });
+  return againstPeer(stack, options, { name, url: client, script: 'etcd', stop: () => stop(child) });
 }
 
 export const ROWS = {
@@ -234,6 +253,7 @@ export const ROWS = {
   'set-nginx': behind({ name: 'durable set, nginx with keepalive 64, 64 connections', server: 'nginx', script: 'set',
     connections: 64, answer: ANSWERS.set }),
   webdis,
+  etcd,
   enqueue: behind({ name: 'durable enqueue, lighttpd FastCGI, 64 connections', server: 'lighttpd', script: 'enqueue',
     connections: 64, answer: ANSWERS.enqueue, floor: 0.6 }),
   pair: behind({ name: 'durable dequeue and ack, lighttpd FastCGI, 64 connections', server: 'lighttpd', script: 'pair',
