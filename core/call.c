@@ -1,5 +1,6 @@
 #include "call.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,12 +73,41 @@ static void status_headers(const struct call *call, enum error_code rc, struct b
     }
 }
 
+/* The request's id: the web server's or, where that gave none, one made now. */
+static const char *request_id(struct call *call)
+{
+    if (call->request->request_id)
+        return call->request->request_id;
+    if (!call->id[0])
+        snprintf(call->id, sizeof call->id, "%08x%08x", randombytes_random(), randombytes_random());
+    return call->id;
+}
+
+/* Goes back with the answer where it came with the request, or where the log speaks of it. */
+static void id_header(struct call *call, int status, struct buf *headers)
+{
+    if (call->request->request_id || status >= 500 || log_is_on(LOG_DEBUG))
+        buf_printf(headers, "X-Request-Id: %s\r\n", request_id(call));
+}
+
+static void told(struct call *call, int status)
+{
+    int64_t us = clock_mono_us() - call->began;
+
+    metrics_count(call->kvs->metrics, call->op, status, us);
+    if (log_is_on(LOG_DEBUG))
+        log_request(LOG_DEBUG, request_id(call), "%s: %d in %lld us", call->op ? call->op->path : "no operation",
+                    status, (long long)us);
+}
+
 void call_response(struct call *call, enum error_code rc, struct kvs_response *response, struct buf *headers)
 {
     cors_headers(call->kvs->config, call->request, headers);
     status_headers(call, rc, headers);
+    int status = call->unhealthy && !rc ? 503 : error_status(rc);
+    id_header(call, status, headers);
     *response = (struct kvs_response){
-        .status = error_status(rc),
+        .status = status,
         .content_type = !rc && call->content_type ? call->content_type : "application/json",
         .headers = headers->len ? buf_cstr(headers) : "",
         .body = call->out.data,
@@ -85,9 +115,7 @@ void call_response(struct call *call, enum error_code rc, struct kvs_response *r
     };
     if (!response->headers)
         response->headers = "";
-    if (call->unhealthy && !rc)
-        response->status = 503;
-    metrics_count(call->kvs->metrics, call->op, response->status, clock_mono_us() - call->began);
+    told(call, status);
 }
 
 struct call *call_new(struct kvs *kvs, struct kvs_request *request)
@@ -152,7 +180,7 @@ void call_answer(struct call *call, enum error_code rc)
     if (!rc && !buf_ok(&call->out))
         rc = ERR_NO_MEMORY;
     if (rc == ERR_INTERNAL || rc == ERR_CORRUPT || rc == ERR_UNKNOWN_OUTCOME)
-        log_line(LOG_ERROR, "%s: %s", call->op ? call->op->path : "request", error_text(rc));
+        log_request(LOG_ERROR, request_id(call), "%s: %s", call->op ? call->op->path : "request", error_text(rc));
     if (rc)
         call_error_body(call, rc);
     call_response(call, rc, &response, &call->headers);

@@ -30,6 +30,8 @@ struct wait {
     int64_t since; /* WAIT_CHANGES: a revision of the bucket above this one */
 };
 
+enum { CALL_ID = 24 };
+
 struct call {
     struct commit_job job; /* first, so that the job is the call */
     struct kvs *kvs;
@@ -51,6 +53,7 @@ struct call {
     int64_t rounds;           /* transactions committed for this request, with again */
     int64_t step;             /* set by apply with again: what this transaction did */
     int64_t total;            /* what earlier ones of the same request did */
+    char id[CALL_ID];         /* made here, where the request came with none and needed one; else "" */
     bool failed_login;        /* it came with a token that is none of ours */
     int64_t began;            /* clock_mono_us */
     const char *content_type; /* of a good answer; NULL: JSON */

@@ -23,7 +23,7 @@ struct commit {
     pthread_t deputy;
     pthread_cond_t deputy_cond;
     bool has_deputy, deputy_leads, quit;
-    struct commit_stats stats;
+    struct commit_stats stats; /* guards itself */
 };
 
 enum error_code commit_new(struct commit **out, const struct commit_options *options, struct writelock *lock,
@@ -67,11 +67,14 @@ void commit_free(struct commit *c)
     mem_free(c);
 }
 
-void commit_get_stats(struct commit *c, struct commit_stats *stats)
+const struct commit_stats *commit_stats(const struct commit *c)
 {
-    pthread_mutex_lock(&c->mutex);
-    *stats = c->stats;
-    pthread_mutex_unlock(&c->mutex);
+    return &c->stats;
+}
+
+static void measure(struct histogram *h, int64_t start)
+{
+    histogram_add(h, HISTOGRAM_TIME, clock_mono_us() - start);
 }
 
 /* A connection whose commit failed in an unknown way is not trusted again. */
@@ -120,10 +123,13 @@ static enum error_code finish(struct commit *c)
         return ERR_OK;
     }
     rc = txn_flush(&c->txn);
-    if (rc)
+    if (rc) {
         db_rollback(c->writer);
-    else
+    } else {
+        int64_t start = clock_mono_us();
         rc = db_commit(c->writer);
+        measure(&c->stats.sync, start);
+    }
     c->wrote |= rc == ERR_OK || rc == ERR_UNKNOWN_OUTCOME;
     return rc;
 }
@@ -248,7 +254,7 @@ static void run_apart(struct commit *c, struct commit_job *jobs)
         run_alone(c, job);
 }
 
-static void checkpoint_if_due(struct commit *c, struct commit_stats *stats)
+static void checkpoint_if_due(struct commit *c)
 {
     int64_t left;
 
@@ -256,27 +262,14 @@ static void checkpoint_if_due(struct commit *c, struct commit_stats *stats)
         return;
     int64_t start = clock_mono_us();
     db_checkpoint(c->writer, c->options.wal_cut, &left);
-    stats->checkpoints++;
-    stats->checkpoint_us += clock_mono_us() - start;
-}
-
-static void add_stats(struct commit *c, const struct commit_stats *s)
-{
-    pthread_mutex_lock(&c->mutex);
-    c->stats.commits += s->commits;
-    c->stats.jobs += s->jobs;
-    c->stats.checkpoints += s->checkpoints;
-    c->stats.commit_us += s->commit_us;
-    c->stats.lock_us += s->lock_us;
-    c->stats.checkpoint_us += s->checkpoint_us;
-    c->stats.wal_bytes = c->writer ? db_wal_bytes(c->writer) : 0;
-    pthread_mutex_unlock(&c->mutex);
+    measure(&c->stats.checkpoint, start);
 }
 
 /* Under the writer lock.  Returns the jobs that were not reached. */
-static struct commit_job *run_locked(struct commit *c, struct commit_job *jobs, struct commit_stats *stats)
+static struct commit_job *run_locked(struct commit *c, struct commit_job *jobs)
 {
     struct commit_job *cut = NULL;
+    int64_t count = 0;
 
     enum error_code rc = c->writer ? ERR_OK : reopen(c);
     if (rc) {
@@ -292,11 +285,11 @@ static struct commit_job *run_locked(struct commit *c, struct commit_job *jobs, 
     int64_t start = clock_mono_us();
     if (!run_together(c, jobs, &cut))
         run_apart(c, jobs);
-    stats->commit_us = clock_mono_us() - start;
-    stats->commits = 1;
+    measure(&c->stats.commit, start);
     for (struct commit_job *job = jobs; job; job = job->next)
-        stats->jobs++;
-    checkpoint_if_due(c, stats);
+        count++;
+    histogram_add(&c->stats.jobs, HISTOGRAM_COUNT, count);
+    checkpoint_if_due(c);
     return cut;
 }
 
@@ -315,20 +308,18 @@ static struct commit_job *split_late(struct commit_job *jobs)
 /* Commits a batch; returns the jobs of it that must be tried again. */
 static struct commit_job *run_batch(struct commit *c, struct commit_job *jobs)
 {
-    struct commit_stats stats = {0};
     int64_t start = clock_mono_us();
     enum error_code rc = writelock_take(c->lock, jobs->deadline);
 
-    stats.lock_us = clock_mono_us() - start;
+    measure(&c->stats.lock, start);
     if (rc) {
         struct commit_job *rest = rc == ERR_BUSY ? split_late(jobs) : NULL;
         fail_all(jobs, rc);
         return rest;
     }
     c->wrote = false;
-    struct commit_job *rest = run_locked(c, jobs, &stats);
+    struct commit_job *rest = run_locked(c, jobs);
     writelock_release(c->lock);
-    add_stats(c, &stats);
     if (c->wrote)
         writelock_signal(c->lock);
     if (c->wrote && c->options.on_commit)

@@ -12,6 +12,7 @@
 
 #include "db.h"
 #include "error.h"
+#include "histogram.h"
 #include "txn.h"
 #include "writelock.h"
 
@@ -47,11 +48,13 @@ struct commit_options {
     bool wal_cut;
 };
 
-/* What the leader has measured since the start, for the metrics; read with commit_stats. */
+/* What leaders have measured since the start, for the metrics; times in microseconds. */
 struct commit_stats {
-    int64_t commits, jobs, checkpoints;
-    int64_t commit_us, lock_us, checkpoint_us; /* sums */
-    int64_t wal_bytes;
+    struct histogram jobs;       /* in each transaction; as many values as there were transactions */
+    struct histogram commit;     /* a transaction, from its begin to the end of its sync */
+    struct histogram sync;       /* of that, the commit itself: the log is written and synced */
+    struct histogram lock;       /* the wait for other processes to write */
+    struct histogram checkpoint; /* the log was written back */
 };
 
 /* lock and writer become the commit's. */
@@ -71,6 +74,7 @@ void commit_return(struct commit *commit, struct db *db);
 /* Submits and waits for the outcome. */
 enum error_code commit_wait(struct commit *commit, struct commit_job *job);
 
-void commit_get_stats(struct commit *commit, struct commit_stats *stats);
+/* The commit's, and filled by it meanwhile. */
+const struct commit_stats *commit_stats(const struct commit *commit);
 
 #endif

@@ -31,7 +31,7 @@ void cors_headers(const struct config *config, const struct kvs_request *request
             return;
         buf_printf(headers, "Access-Control-Allow-Origin: %s\r\n", origin);
     }
-    buf_lit(headers, "Access-Control-Expose-Headers: Retry-After\r\n");
+    buf_lit(headers, "Access-Control-Expose-Headers: Retry-After, X-Request-Id\r\n");
 }
 
 bool cors_preflight(const struct config *config, const struct kvs_request *request)

@@ -50,10 +50,11 @@ static void put(const char *line, size_t len)
     while (n < 0 && errno == EINTR);
 }
 
-static void put_plain(enum log_level level, const char *text)
+static void put_plain(enum log_level level, const char *id, const char *text)
 {
-    char line[LOG_TEXT_MAX + 512];
-    int n = snprintf(line, sizeof(line) - 1, "%.256s[%ld]: %s: %s", config.program, (long)getpid(), names[level], text);
+    char line[LOG_TEXT_MAX + 768];
+    int n = snprintf(line, sizeof(line) - 1, "%.256s[%ld]: %s: %s%s%.256s%s", config.program, (long)getpid(),
+                     names[level], text, id ? " (request " : "", id ? id : "", id ? ")" : "");
     if (n < 0)
         return;
     size_t len = strlen(line);
@@ -62,7 +63,7 @@ static void put_plain(enum log_level level, const char *text)
 }
 
 /* False where there is no memory for it. */
-static bool put_json(enum log_level level, const char *text)
+static bool put_json(enum log_level level, const char *id, const char *text)
 {
     struct buf line = BUF_INIT;
     struct json_out out;
@@ -78,6 +79,10 @@ static bool put_json(enum log_level level, const char *text)
     json_out_cstr(&out, names[level]);
     json_out_name(&out, "message");
     json_out_cstr(&out, text);
+    if (id) {
+        json_out_name(&out, "request");
+        json_out_cstr(&out, id);
+    }
     json_out_end(&out);
     buf_byte(&line, '\n');
     bool done = buf_ok(&line);
@@ -87,20 +92,39 @@ static bool put_json(enum log_level level, const char *text)
     return done;
 }
 
-void log_line(enum log_level level, const char *fmt, ...)
+bool log_is_on(enum log_level level)
 {
-    if (level > config.level)
+    return level <= config.level;
+}
+
+__attribute__((format(printf, 3, 0))) static void put_line(enum log_level level, const char *id, const char *fmt,
+                                                           va_list ap)
+{
+    if (!log_is_on(level))
         return;
     int saved = errno; /* callers log before they look at it */
     char text[LOG_TEXT_MAX];
-    va_list ap;
-    va_start(ap, fmt);
     int n = vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
     if (n < 0)
         text[0] = '\0';
     utf8_clean(text, strlen(text));
-    if (!config.json || !put_json(level, text))
-        put_plain(level, text);
+    if (!config.json || !put_json(level, id, text))
+        put_plain(level, id, text);
     errno = saved;
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    put_line(level, NULL, fmt, ap);
+    va_end(ap);
+}
+
+void log_request(enum log_level level, const char *id, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    put_line(level, id, fmt, ap);
+    va_end(ap);
 }

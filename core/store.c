@@ -1,5 +1,6 @@
 #include "store.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -153,4 +154,13 @@ struct commit *store_commit(struct store *s)
 const char *store_path(const struct store *s)
 {
     return s->path;
+}
+
+int64_t store_log_bytes(const struct store *s)
+{
+    char name[PATH_MAX];
+    struct stat st;
+
+    snprintf(name, sizeof name, "%s-wal", s->path);
+    return stat(name, &st) ? 0 : st.st_size;
 }

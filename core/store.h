@@ -41,4 +41,7 @@ struct commit *store_commit(struct store *store);
 
 const char *store_path(const struct store *store);
 
+/* Bytes of the log beside the database file; 0 where there is none. */
+int64_t store_log_bytes(const struct store *store);
+
 #endif

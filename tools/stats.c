@@ -1,6 +1,4 @@
-#include <limits.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "arena.h"
 #include "bucket.h"
@@ -20,18 +18,10 @@ struct stats {
     cJSON *json; /* NULL: text */
 };
 
-static int64_t file_size(const char *path, const char *suffix)
+static enum error_code print_sizes(struct stats *s, const struct store *store)
 {
-    char name[PATH_MAX];
-    struct stat st;
-
-    snprintf(name, sizeof name, "%s%s", path, suffix);
-    return stat(name, &st) ? 0 : st.st_size;
-}
-
-static enum error_code print_sizes(struct stats *s, const char *path)
-{
-    int64_t bytes = 0, spare = 0, log = file_size(path, "-wal");
+    const char *path = store_path(store);
+    int64_t bytes = 0, spare = 0, log = store_log_bytes(store);
     enum error_code rc = db_size(s->db, &bytes, &spare);
 
     if (rc)
@@ -163,7 +153,7 @@ int command_stats(struct tool *tool)
         return tool_failed("the database cannot be read", rc, NULL);
     rc = db_read_begin(s.db);
     if (!rc)
-        rc = print_sizes(&s, store_path(store));
+        rc = print_sizes(&s, store);
     if (!rc)
         rc = print_buckets(&s);
     if (!rc)

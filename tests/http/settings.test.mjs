@@ -167,3 +167,32 @@ withSettings(
   },
   'lighttpd-cgi',
 );
+
+for (const [server, idOf] of [
+  ['lighttpd-fastcgi', null],
+  ['apache-cgid', null],
+  ['nginx-fastcgi', 'given by nginx'],
+]) {
+  withSettings(`log lines about requests behind ${server}`, { log_level: 'debug', log_format: 'json' }, (test) => {
+    const lines = (s) =>
+      [...s.deployment.logs().matchAll(/\{"time":.*\}/g)].map(([line]) => JSON.parse(line.replaceAll('\\"', '"'))).filter((line) => line.request);
+
+    test('each has a line with the id that its answer has', async (s) => {
+      s.deployment.expected.push(/"level":"debug"|\\"level\\":\\"debug\\"/);
+      const ids = [];
+      for (const id of ['first-1', null]) {
+        const headers = id === null ? {} : { 'X-Request-Id': id };
+        const answer = await s.client.request({ path: '/kv/list', body: '{}', headers });
+        assert.equal(answer.status, 200);
+        ids.push(answer.headers['x-request-id']);
+      }
+      assert.equal(ids[0], 'first-1');
+      assert.match(ids[1], idOf ? /^[0-9a-f]{32}$/ : /^[0-9a-f]{16}$/, idOf ?? 'made by kvs');
+      for (const id of ids) {
+        const found = await s.until('the line', async () => lines(s).find(({ request }) => request === id));
+        assert.match(found.message, /^\/kv\/list: 200 in [0-9]+ us$/);
+        assert.equal(found.level, 'debug');
+      }
+    });
+  }, server);
+}

@@ -39,8 +39,13 @@ static void test_lines(int fd)
     log_line(LOG_ERROR, "a\nb\x1b[0m\xff\xc3\xa9");
     snprintf(want, sizeof(want), "kvs.test[%ld]: error: a?b?[0m?\xc3\xa9\n", (long)getpid());
     is_str(written(fd), want, "control characters and broken UTF-8 are replaced");
+    log_request(LOG_ERROR, "id-1", "/kv/set: %s", "bad");
+    snprintf(want, sizeof(want), "kvs.test[%ld]: error: /kv/set: bad (request id-1)\n", (long)getpid());
+    is_str(written(fd), want, "a line about a request ends in its id");
     log_line(LOG_INFO, "no");
     log_line(LOG_DEBUG, "no");
+    log_request(LOG_INFO, "id", "no");
+    ok(log_is_on(LOG_WARNING) && !log_is_on(LOG_INFO), "which can be asked for");
     is_str(written(fd), "", "less than the level is not written");
     log_init("kvs.test", LOG_DEBUG, false);
     log_line(LOG_DEBUG, "%s", "");
@@ -59,6 +64,12 @@ static void test_json(int fd)
              "\"message\":\"a \\\"quoted\\\"?line \\\\\"}\n",
              (long)getpid());
     is_str(written(fd), want, "as JSON");
+    log_request(LOG_INFO, "a\"1", "text");
+    snprintf(want, sizeof(want),
+             "{\"time\":1700000000123,\"program\":\"kvs.test\",\"pid\":%ld,\"level\":\"info\","
+             "\"message\":\"text\",\"request\":\"a\\\"1\"}\n",
+             (long)getpid());
+    is_str(written(fd), want, "with the request's id in a place of its own");
     mem_fail_after(0, 1);
     log_line(LOG_INFO, "text");
     mem_fail_after(-1, 0);
@@ -70,11 +81,12 @@ static void test_json(int fd)
 /* The longest lines, with all that is escaped, are whole and short enough for one write to a pipe. */
 static void test_long(int fd)
 {
-    static char text[10000];
+    static char text[10000], id[129];
     memset(text, '"', sizeof(text) - 1);
+    memset(id, '"', sizeof(id) - 1);
     for (int json = 0; json < 2; json++) {
         log_init("kvs.test", LOG_INFO, json);
-        log_line(LOG_INFO, "%s", text);
+        log_request(LOG_INFO, id, "%s", text);
         const char *line = written(fd);
         size_t len = strlen(line);
         ok(len > 1000 && len <= _POSIX_PIPE_BUF * 8 && strchr(line, '\n') == line + len - 1, "one line of %zu", len);

@@ -449,7 +449,8 @@ static void test_busy_is_told_by_the_deadline(void)
     int64_t took = clock_mono() - start;
     ok(took >= 150 && took < 450, "all_are_told_soon_after_their_deadline (%lld ms)", (long long)took);
     for (size_t i = 0; i < COUNT; i++) {
-        if (x[i].status != 503 || !x[i].body || !strstr(x[i].body, "\"busy\"") || !strstr(x[i].headers, "Retry-After"))
+        if (x[i].status != 503 || !x[i].body || !strstr(x[i].body, "\"busy\"") ||
+            !strstr(x[i].headers, "Retry-After") || !strstr(x[i].headers, "X-Request-Id: "))
             ok(false, "request_%zu_is_told_busy", i);
         exchange_free(&x[i]);
     }

@@ -84,3 +84,20 @@ export function readBlocks(file) {
   }
   return blocks;
 }
+
+// The ```sh blocks of a file: {line, heading, marks, lines}; marks are the words of an HTML comment in the line above.
+export function shellBlocks(file) {
+  const lines = fs.readFileSync(file, 'utf8').split('\n');
+  const blocks = [];
+  let heading = '';
+  for (let i = 0; i < lines.length; i += 1) {
+    if (lines[i].startsWith('#')) heading = lines[i].replace(/^#+ /, '');
+    if (!lines[i].startsWith('```')) continue;
+    const end = lines.indexOf('```', i + 1);
+    if (end < 0) throw new SyntaxError(`line ${i + 1}: the block has no end`);
+    const marks = /^<!-- (.*) -->$/.exec(lines[i - 1] ?? '')?.[1].split(' ') ?? [];
+    if (lines[i] === '```sh') blocks.push({ line: i + 1, heading, marks, lines: lines.slice(i + 1, end) });
+    i = end;
+  }
+  return blocks;
+}

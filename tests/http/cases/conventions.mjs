@@ -15,6 +15,16 @@ const POSTS = [
 const methods = (answer) => (answer.headers.allow ?? '').split(',').map((name) => name.trim());
 
 function methodCases(test) {
+  test("a request's id goes back with whatever answer", async (s) => {
+    for (const [path, body, status] of [['/kv/list', '{}', 200], ['/kv/get', '{}', 400], ['/kv/no', '{}', 404]]) {
+      const answer = await s.client.request({ path, body, headers: { 'X-Request-Id': `id/${status}-~!` } });
+      assert.equal(answer.status, status);
+      assert.equal(answer.headers['x-request-id'], `id/${status}-~!`);
+    }
+    const long = await s.client.request({ path: '/kv/list', body: '{}', headers: { 'X-Request-Id': 'x'.repeat(129) } });
+    assert.notEqual(long.headers['x-request-id'], 'x'.repeat(129));
+  });
+
   test('every other endpoint answers GET with 405 and Allow: POST', async (s) => {
     for (const path of POSTS) {
       const answer = await s.client.request({ method: 'GET', path });

@@ -1,57 +1,24 @@
-// GET /metrics: the format of Prometheus, read strictly, and numbers that agree with what was done; under load as well.
+// GET /metrics: the format of Prometheus, read strictly and by a public parser, and numbers that agree with what was done;
+// under load as well, and with several processes behind one server.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
-import { newTokens } from './lib/tokens.mjs';
-import { startDeployment } from './lib/servers.mjs';
-import { Session } from './lib/session.mjs';
+import parsePublic from 'parse-prometheus-text-format';
 
-const SAMPLE = /^([a-z_]+)(?:\{(.*)\})? (-?[0-9]+(?:\.[0-9]+)?)$/;
-const LABEL = /([a-z_]+)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)/y;
+import { startDeployment } from '../http/lib/servers.mjs';
+import { Session } from '../http/lib/session.mjs';
+import { newTokens } from '../http/lib/tokens.mjs';
+import { readMetrics } from './lib/format.mjs';
 
-function readLabels(text) {
-  const labels = {};
-  LABEL.lastIndex = 0;
-  while (LABEL.lastIndex < text.length) {
-    const at = LABEL.lastIndex;
-    const found = LABEL.exec(text);
-    assert.ok(found, `labels ${text} at ${at}`);
-    const [, name, value] = found;
-    assert.ok(!(name in labels), text);
-    labels[name] = value.replace(/\\(.)/g, (_, c) => (c === 'n' ? '\n' : c));
+// The public parser reads the same (it leaves out the labels of histograms, of which it shows that they are ones).
+function agrees(metrics, text) {
+  const theirs = parsePublic(text);
+  assert.deepEqual(theirs.map(({ name, type }) => [name, type.toLowerCase()]), Object.entries(metrics).map(([name, { type }]) => [name, type]));
+  for (const { name, metrics: samples } of theirs) {
+    if (metrics[name].type === 'histogram') continue;
+    const read = samples.map(({ labels = {}, value }) => ({ labels, value: Number(value) }));
+    assert.deepEqual(read, metrics[name].samples.map(({ labels, value }) => ({ labels, value })), name);
   }
-  return labels;
-}
-
-// The text as {name: {type, samples: [{labels, value}]}}; throws where it is not well-formed.
-function readMetrics(text) {
-  const found = {};
-  let current = null;
-  assert.ok(text.endsWith('\n'));
-  for (const line of text.slice(0, -1).split('\n')) {
-    const comment = /^# (HELP|TYPE) ([a-z_]+) (.+)$/.exec(line);
-    if (comment) {
-      const [, kind, name, rest] = comment;
-      if (kind === 'HELP') {
-        assert.ok(!(name in found), `${name} stands in two places`);
-        found[name] = { samples: [] };
-        current = name;
-      } else {
-        assert.equal(name, current);
-        assert.match(rest, /^(counter|gauge)$/);
-        found[name].type = rest;
-      }
-      continue;
-    }
-    const sample = SAMPLE.exec(line);
-    assert.ok(sample, line);
-    assert.equal(sample[1], current, 'a sample below another name');
-    assert.equal(found[current].type === 'counter', current.endsWith('_total'), current);
-    found[current].samples.push({ labels: readLabels(sample[2] ?? ''), value: Number(sample[3]) });
-  }
-  const seen = Object.entries(found).flatMap(([name, { samples }]) => samples.map((s) => name + JSON.stringify(s.labels)));
-  assert.equal(new Set(seen).size, seen.length, 'a sample twice');
-  return found;
 }
 
 function metricsOver(server, tests) {
@@ -67,10 +34,15 @@ function metricsOver(server, tests) {
       assert.equal(answer.status, 200, answer.text);
       assert.match(answer.headers['content-type'], /^text\/plain; version=0\.0\.4/);
       const metrics = readMetrics(answer.text);
-      return (name, labels = {}) => {
-        const fits = ({ labels: has }) => Object.entries(labels).every(([key, value]) => has[key] === value);
-        return metrics[`kvs_${name}`]?.samples.filter(fits).map(({ value }) => value) ?? [];
+      agrees(metrics, answer.text);
+      const value = (name, labels = {}) => {
+        const fits = ({ name: full, labels: has }) =>
+          full === `kvs_${name}` && Object.entries(labels).every(([key, value]) => has[key] === value);
+        const family = metrics[`kvs_${name}`] ?? metrics[`kvs_${name}`.replace(/_(bucket|sum|count)$/, '')];
+        return family?.samples.filter(fits).map((one) => one.value) ?? [];
       };
+      value.labels = (name) => metrics[`kvs_${name}`]?.samples.map(({ labels }) => labels) ?? [];
+      return value;
     };
     tests((title, run) => it(title, () => run(new Session(deployment), scrape)));
     it('stops without an unexpected line in any log', async () => assert.deepEqual(await deployment.stop(), []));
@@ -105,8 +77,8 @@ function contents(test) {
     assert.ok(age > 0 && age < 60, `${age} s`);
     assert.deepEqual(m('topics_cut'), [0]);
     assert.ok(m('database_bytes', { store: 'file' })[0] > 4096);
-    assert.equal(m('info').length, 1);
-    assert.ok(m('uptime_seconds')[0] >= 0);
+    assert.ok(m('wal_bytes', { store: 'file' })[0] > 0);
+    assert.ok(m('wal_bytes', { store: 'memory' })[0] > 0);
   });
 }
 
@@ -125,13 +97,22 @@ function counts(test) {
     assert.equal(since(is, 'requests_total', { operation: '/kv/set', status: '2xx' }), 7);
     assert.equal(since(is, 'requests_total', { operation: '/kv/set', status: '4xx' }), 1);
     assert.equal(since(is, 'requests_total', { operation: 'other', status: '4xx' }), 1);
-    const seconds = since(is, 'request_seconds_total', { operation: '/kv/set', status: '2xx' });
+    const set = { operation: '/kv/set', status: '2xx' };
+    const seconds = since(is, 'request_seconds_sum', set);
     assert.ok(seconds > 0 && seconds < 60, `${seconds} s`);
-    const commits = since(is, 'commits_total', { store: 'file' });
-    assert.ok(commits >= 1 && commits <= since(is, 'commit_jobs_total', { store: 'file' }), `${commits} commits`);
-    assert.ok(since(is, 'commit_jobs_total', { store: 'file' }) >= 7);
-    assert.ok(since(is, 'commit_seconds_total', { store: 'file' }) > 0);
-    assert.ok(is('wal_bytes', { store: 'file' })[0] > 0);
+    assert.equal(since(is, 'request_seconds_count', set), 7);
+    assert.equal(since(is, 'request_seconds_bucket', { ...set, le: '30.000000' }), 7);
+    const file = { store: 'file' };
+    const commits = since(is, 'commit_jobs_count', file);
+    assert.ok(commits >= 1 && commits <= since(is, 'commit_jobs_sum', file), `${commits} commits`);
+    assert.ok(since(is, 'commit_jobs_sum', file) >= 7);
+    for (const name of ['commit_seconds', 'lock_wait_seconds']) assert.equal(since(is, `${name}_count`, file), commits, name);
+    const syncs = since(is, 'commit_sync_seconds_count', file);
+    assert.ok(syncs >= 1 && syncs <= commits, `${syncs} of ${commits}`); // what wrote nothing needs none
+    const [sync, whole] = [since(is, 'commit_sync_seconds_sum', file), since(is, 'commit_seconds_sum', file)];
+    assert.ok(sync > 0 && sync <= whole, `${sync} s of ${whole} s`);
+    assert.equal(is('info').length, 1);
+    assert.ok(is('uptime_seconds')[0] >= 0);
     await s.enqueue(s.oneTopic(), 1);
     assert.equal((await poll).messages.length, 1);
     await s.until('the end of the poll', async () => (await scrape())('waiting', { kind: 'poll' })[0] === 0);
@@ -167,8 +148,41 @@ function counts(test) {
   });
 }
 
+// mod_fcgid starts a process for each request that finds the others busy.
+function manyProcesses(test) {
+  test('many processes: each tells of itself, all of the same store', async (s, scrape) => {
+    const polls = Array.from({ length: 3 }, () => s.ok('/queue/dequeue', { topic: s.topic(), waitMs: 4000 }));
+    const seen = new Map();
+    await s.set(s.key('x'), 1);
+    await s.until('scrapes that met two processes', async () => {
+      const answers = await Promise.all([scrape(), scrape(), scrape()]);
+      for (const m of answers) {
+        const { process: pid } = m.labels('info')[0];
+        assert.ok(Number(pid) > 1, pid);
+        for (const name of ['requests_total', 'waiting', 'commit_jobs', 'uptime_seconds']) {
+          for (const labels of m.labels(name)) assert.equal(labels.process, pid, name);
+        }
+        for (const name of ['bucket_keys', 'wal_bytes', 'database_bytes', 'topics_cut']) {
+          for (const labels of m.labels(name)) assert.ok(!('process' in labels), name);
+        }
+        seen.set(pid, m('bucket_revision', { bucket: 'default' })[0]);
+      }
+      return seen.size >= 2;
+    });
+    assert.deepEqual(new Set(seen.values()).size, 1, 'what the store holds is the same for all');
+    await Promise.all(polls);
+  });
+}
+
 metricsOver('nginx-fastcgi', (test) => {
   contents(test);
   counts(test);
 });
-metricsOver('lighttpd-cgi', contents);
+metricsOver('lighttpd-cgi', (test) => {
+  contents(test);
+  test('what a process counts is no news of one that ends', async (s, scrape) => {
+    const m = await scrape();
+    for (const name of ['info', 'requests_total', 'waiting', 'commit_jobs_count']) assert.deepEqual(m(name), [], name);
+  });
+});
+metricsOver('apache-fcgid', manyProcesses);
