@@ -47,8 +47,8 @@ __attribute__((unused)) static void temp_dir(char *dir, size_t size)
     }
 }
 
-/* Removes the database called name and everything that lies beside it under that name, then the directory. */
-__attribute__((unused)) static void temp_dir_remove(const char *dir, const char *name)
+/* Removes the database called name and everything that lies beside it under that name. */
+__attribute__((unused)) static void temp_dir_empty(const char *dir, const char *name)
 {
     static const char *const ends[] = {"", "-wal", "-shm", "-journal", ".lock"};
     char path[512];
@@ -57,6 +57,12 @@ __attribute__((unused)) static void temp_dir_remove(const char *dir, const char 
         snprintf(path, sizeof path, "%s/%s%s", dir, name, ends[i]);
         unlink(path);
     }
+}
+
+/* The same, then the directory. */
+__attribute__((unused)) static void temp_dir_remove(const char *dir, const char *name)
+{
+    temp_dir_empty(dir, name);
     rmdir(dir);
 }
 

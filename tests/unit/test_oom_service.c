@@ -4,16 +4,12 @@
  * must end in the request's own answer or in 503 with nothing changed; the same request is then made again in the same
  * process and must succeed.
  */
-#include <stdint.h>
-
-#include "dispatch.h"
 #include "mem.h"
-#include "service.h"
+#include "scene.h"
+#include "trials.h"
 
 /* SQLite allocates up to two thousand times a request, all the same to us: one in so many fails, but for KVS_LONG. */
 enum { STRIDE = 61 };
-
-static const int64_t noon = INT64_C(1700000000000);
 
 /* --- SQLite's allocations --- */
 
@@ -63,212 +59,12 @@ static void engine_wrap(void)
     sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0);
 }
 
-/* --- The database that every run begins from --- */
-
-struct scene {
-    struct service s;
-    char *file; /* the bytes of the database; owned, as state is */
-    size_t len;
-    char *state; /* of it, as read_state gives it */
-};
-
-static const char *const setting[][2] = {
-    {"/kv/set", "{\"key\":[\"a\"],\"value\":{\"n\":[1,2,3]}}"},
-    {"/kv/set", "{\"key\":[\"a\",\"b\"],\"value\":\"text\",\"ttl\":100000}"},
-    {"/kv/set", "{\"key\":[\"old\"],\"value\":1,\"ttl\":1}"},
-    {"/kv/set", "{\"key\":[\"n\"],\"value\":41}"},
-    {"/kv/delete", "{\"key\":[\"n2\"]}"},
-    {"/bucket/create",
-     "{\"name\":\"h\",\"options\":{\"history\":3,\"compression\":true,\"republish\":{\"filter\":\"r.>\","
-     "\"topic\":\"changes\",\"metaOnly\":false}}}"},
-    {"/kv/set", "{\"bucket\":\"h\",\"key\":[\"k\"],\"value\":1}"},
-    {"/kv/set", "{\"bucket\":\"h\",\"key\":[\"k\"],\"value\":2}"},
-    {"/kv/set", "{\"bucket\":\"h\",\"key\":[\"gone\"],\"value\":2}"},
-    {"/kv/delete", "{\"bucket\":\"h\",\"key\":[\"gone\"]}"},
-    {"/queue/enqueue", "{\"payload\":{\"job\":1},\"backoff\":[5,10]}"},
-    {"/queue/enqueue", "{\"payload\":\"second\",\"dedupeId\":\"d\",\"priority\":-1}"},
-    {"/queue/enqueue", "{\"topic\":\"dead\",\"payload\":1,\"maxAttempts\":1}"},
-    {"/queue/dequeue", "{\"topic\":\"dead\",\"leaseMs\":1}"},
-    {"/queue/enqueue", "{\"topic\":\"leased\",\"payload\":1}"},
-    {"/queue/dequeue", "{\"topic\":\"leased\",\"leaseMs\":1000000}"},
-};
-
-/* What a request may have changed, but for tokens, which are random, and sums over them. */
-static char *read_state(const struct service *s)
-{
-    static const char *const tables[] = {
-        "SELECT * FROM state",
-        "SELECT * FROM bucket ORDER BY name",
-        "SELECT * FROM doomed ORDER BY id",
-        "SELECT bucket,hex(key),revision,version,created,expires,op,encoding,size,sum,hex(value) FROM entry ORDER BY "
-        "1,2",
-        "SELECT bucket,hex(key),revision,version,created,expires,op,encoding,size,sum,hex(value) FROM history ORDER BY "
-        "1,2,3",
-        "SELECT id,topic,state,rank,deliver,attempts,max_attempts,enqueued,lease_until,failed,backoff,dedupe FROM "
-        "message"
-        " ORDER BY id",
-        "SELECT id,sum,hex(data) FROM payload ORDER BY id",
-        "SELECT * FROM dedupe ORDER BY topic,name",
-        "SELECT name,owner,fence,expires FROM lock ORDER BY name",
-    };
-    struct buf out = BUF_INIT;
-    sqlite3 *db = NULL;
-
-    bool good = sqlite3_open(s->path, &db) == SQLITE_OK;
-    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    for (size_t i = 0; good && i < sizeof tables / sizeof *tables; i++) {
-        sqlite3_stmt *stmt = NULL;
-        good = sqlite3_prepare_v2(db, tables[i], -1, &stmt, NULL) == SQLITE_OK;
-        while (good && sqlite3_step(stmt) == SQLITE_ROW) {
-            for (int c = 0; c < sqlite3_column_count(stmt); c++) {
-                const char *text = (const char *)sqlite3_column_text(stmt, c);
-                buf_str(&out, text ? text : "null");
-                buf_byte(&out, '|');
-            }
-            buf_byte(&out, '\n');
-        }
-        sqlite3_finalize(stmt);
-    }
-    if (!good)
-        printf("Bail out! the database cannot be read: %s\n", sqlite3_errmsg(db));
-    sqlite3_close(db);
-    const char *text = good ? buf_cstr(&out) : NULL;
-    if (!text)
-        exit(1);
-    return out.data;
-}
-
-static void remove_logs(const struct service *s)
-{
-    static const char *const ends[] = {"-wal", "-shm"};
-    char path[400];
-
-    for (size_t i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "%s%s", s->path, ends[i]);
-        unlink(path);
-    }
-}
-
-static void scene_make(struct scene *scene)
-{
-    struct stat st;
-
-    memset(scene, 0, sizeof *scene);
-    service_freeze(noon);
-    service_prepare(&scene->s);
-    service_configure(&scene->s, "maint_interval", "0");
-    service_reopen(&scene->s);
-    for (size_t i = 0; i < sizeof setting / sizeof *setting; i++)
-        if (post_status(&scene->s, setting[i][0], setting[i][1]) != 200)
-            ok(false, "setting %zu: %s", i, setting[i][0]);
-    service_sql(&scene->s, "INSERT INTO lock VALUES('held','x',NULL,1,9000000000000000)");
-    service_freeze(noon + 1000);
-    kvs_close(scene->s.kvs);
-    scene->s.kvs = NULL;
-    service_sql(&scene->s, "PRAGMA wal_checkpoint(TRUNCATE)");
-    scene->state = read_state(&scene->s);
-    int fd = open(scene->s.path, O_RDONLY);
-    if (fd < 0 || fstat(fd, &st) || !(scene->file = malloc((size_t)st.st_size)) ||
-        read(fd, scene->file, (size_t)st.st_size) != st.st_size)
-        abort();
-    close(fd);
-    scene->len = (size_t)st.st_size;
-}
-
-/* Puts the database back as it was; nobody has it open. */
-static void scene_restore(const struct scene *scene)
-{
-    remove_logs(&scene->s);
-    int fd = open(scene->s.path, O_WRONLY | O_TRUNC);
-    if (fd < 0 || write(fd, scene->file, scene->len) != (ssize_t)scene->len)
-        abort();
-    close(fd);
-}
-
-static void scene_close(struct scene *scene)
-{
-    free(scene->file);
-    buf_free(&(struct buf){.data = scene->state});
-    service_close(&scene->s);
-}
-
 /* --- Requests --- */
-
-struct trial {
-    const char *path, *body; /* body NULL: a GET */
-};
-
-static const struct trial trials[] = {
-    {"/kv/get", "{\"key\":[\"a\"]}"},
-    {"/kv/get", "{\"bucket\":\"h\",\"key\":[\"k\"],\"revision\":1}"},
-    {"/kv/set", "{\"key\":[\"a\",\"new\",1.5,{\"$bigint\":\"12345678901234567890\"}],\"value\":[1,2],\"ttl\":5000}"},
-    {"/kv/set", "{\"bucket\":\"h\",\"key\":[\"r\",\"s\"],\"value\":\"republished\"}"},
-    {"/kv/set", "{\"key\":[\"old\"],\"value\":2}"},
-    {"/queue/enqueue", "{\"payload\":[1],\"dedupeId\":\"e\",\"backoff\":[1]}"},
-    {"/queue/dequeue", "{\"limit\":10}"},
-    {"/queue/ack", "{\"id\":1}"},
-    {"/kv/atomic",
-     "{\"checks\":[{\"key\":[\"a\"],\"version\":1}],\"mutations\":[{\"type\":\"set\",\"key\":[1],\"value\":1},"
-     "{\"type\":\"increment\",\"key\":[\"n\"]},{\"type\":\"delete\",\"key\":[\"a\"]},{\"type\":\"purge\",\"key\":"
-     "[\"a\",\"b\"]}],\"enqueues\":[{\"payload\":1,\"options\":{\"topic\":\"t\"}}],\"acks\":[]}"},
-    {"/kv/list", "{\"prefix\":[],\"limit\":2}"},
-    {"/kv/get-many", "{\"keys\":[[\"a\"],[\"missing\"],[\"n\"]]}"},
-    {"/kv/delete", "{\"key\":[\"a\"]}"},
-    {"/kv/create", "{\"key\":[\"c\"],\"value\":null}"},
-    {"/kv/update", "{\"key\":[\"a\"],\"version\":1,\"value\":true}"},
-    {"/kv/increment", "{\"key\":[\"n\"],\"delta\":1.5}"},
-    {"/kv/touch", "{\"key\":[\"a\"],\"ttl\":99999}"},
-    {"/kv/purge", "{\"bucket\":\"h\",\"prefix\":[]}"},
-    {"/kv/reset", "{}"},
-    {"/kv/clean-expired", "{}"},
-    {"/kv/keys", "{\"filter\":[\"a\",\"a.>\"],\"limit\":1}"},
-    {"/kv/history", "{\"bucket\":\"h\",\"filter\":\"*\",\"limit\":1}"},
-    {"/kv/changes", "{\"bucket\":\"h\",\"since\":0}"},
-    {"/kv/watch", NULL},
-    {"/queue/listen", NULL},
-    {"/lock/acquire", "{\"name\":\"l\",\"ttl\":1000,\"owner\":\"me\"}"},
-    {"/lock/renew", "{\"name\":\"held\",\"token\":\"x\",\"ttl\":1000}"},
-    {"/lock/release", "{\"name\":\"held\",\"token\":\"x\"}"},
-    {"/bucket/create", "{\"name\":\"new\",\"options\":{\"history\":2,\"metadata\":{\"a\":\"b\"}}}"},
-    {"/bucket/create", "{\"name\":\"mem\",\"options\":{\"storage\":\"memory\"}}"},
-    {"/bucket/update", "{\"name\":\"h\",\"options\":{\"history\":1,\"ttl\":1000000}}"},
-    {"/bucket/status", "{\"name\":\"h\"}"},
-    {"/bucket/list", "{}"},
-    {"/bucket/destroy", "{\"name\":\"h\"}"},
-    {"/bucket/purge", "{\"name\":\"h\"}"},
-    {"/bucket/purge-deletes", "{\"name\":\"h\",\"olderThan\":0}"},
-    {"/queue/enqueue-many", "{\"messages\":[{\"payload\":1},{\"payload\":2,\"topic\":\"x\"}]}"},
-    {"/queue/ack-many", "{\"acks\":[{\"id\":1},{\"id\":99}]}"},
-    {"/queue/nack", "{\"id\":4}"},
-    {"/queue/extend", "{\"id\":4,\"leaseMs\":5000}"},
-    {"/queue/dead", "{\"topic\":\"dead\"}"},
-    {"/queue/redrive", "{\"topic\":\"dead\"}"},
-    {"/queue/discard", "{\"topic\":\"dead\"}"},
-    {"/queue/stats", "{}"},
-    {"/queue/purge", "{\"topic\":\"default\"}"},
-    {"/metrics", NULL},
-    {"/openapi.json", NULL},
-    {"/health", NULL},
-};
-
-enum { TRIALS = sizeof trials / sizeof *trials };
-
-static bool is_stream(const struct trial *t)
-{
-    return strcmp(t->path, "/kv/watch") == 0 || strcmp(t->path, "/queue/listen") == 0;
-}
 
 static void fail_after(bool in_engine, long after, int forever)
 {
     mem_fail_after(in_engine ? -1 : after, forever);
     engine_fail_after(in_engine ? after : -1, forever);
-}
-
-/* Ticks, as a server would, until the stream has sent what it has at first, or is over. */
-static void run_stream(struct service *s, struct exchange *x, const char *what)
-{
-    for (int i = 0; i < 5 && !exchange_is_over(x) && !(x->body && strstr(x->body, what)); i++)
-        kvs_tick(s->kvs, false);
 }
 
 struct outcome {
@@ -334,7 +130,7 @@ static void judge(struct tally *tally, const struct scene *scene, const struct t
                   const struct outcome *o, const char *after)
 {
     bool unsure = o->status == 500 && o->body && strstr(o->body, "may or may not");
-    char *state = read_state(&scene->s);
+    char *state = scene_state(scene);
     bool before = strcmp(state, scene->state) == 0;
 
     tally->runs++;
@@ -360,7 +156,7 @@ static struct outcome reference(struct scene *scene, const struct trial *t, char
     scene_restore(scene);
     service_reopen(&scene->s);
     struct outcome o = run_trial(&scene->s, t, false, -1, 0);
-    *after = read_state(&scene->s);
+    *after = scene_state(scene);
     kvs_close(scene->s.kvs);
     scene->s.kvs = NULL;
     return o;
@@ -431,33 +227,6 @@ static void test_open(struct scene *scene, bool in_engine)
     ok(good && n > 5, "opening without memory for allocation 1 to %ld %s", n, in_engine ? "of SQLite's" : "of ours");
 }
 
-/* Every row of the table of operations has its trial. */
-static void test_complete(void)
-{
-    size_t count;
-    const struct op *ops = dispatch_table(&count);
-
-    for (size_t i = 0; i < count; i++) {
-        size_t k = 0;
-        while (k < TRIALS && strcmp(trials[k].path, ops[i].path))
-            k++;
-        ok(k < TRIALS, "%s is tried", ops[i].path);
-    }
-}
-
-void __sanitizer_set_report_fd(void *fd) __attribute__((weak));
-
-/* The log says a line for most failures, thousands of them; reports of sanitizers are still to be seen. */
-static void silence_log(void)
-{
-    int keep = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
-
-    if (__sanitizer_set_report_fd)
-        __sanitizer_set_report_fd((void *)(intptr_t)keep);
-    dup2(null, STDERR_FILENO);
-    close(null);
-}
-
 int main(int argc, char **argv)
 {
     struct scene scene;
@@ -468,7 +237,7 @@ int main(int argc, char **argv)
     engine_wrap();
     engine_fail_after(-1, 0);
     silence_log();
-    scene_make(&scene);
+    scene_make(&scene, "relaxed");
     test_complete();
     test_open(&scene, false);
     test_open(&scene, true);
