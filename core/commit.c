@@ -77,14 +77,20 @@ static void measure(struct histogram *h, int64_t start)
     histogram_add(h, HISTOGRAM_TIME, clock_mono_us() - start);
 }
 
-/* A connection whose commit failed in an unknown way is not trusted again. */
+/*
+ * A connection whose commit failed in an unknown way is not trusted again.  It stays until the log is mended: it is the one that
+ * knows of the doubt.
+ */
 static enum error_code reopen(struct commit *c)
 {
     struct error err = ERROR_INIT;
+    enum error_code rc = c->writer ? db_mend_log(c->writer) : ERR_OK;
 
+    if (rc)
+        return rc;
     db_close(c->writer);
     c->writer = NULL;
-    enum error_code rc = db_open(&c->writer, c->options.path, c->options.db_flags & ~(unsigned)DB_CREATE, &err);
+    rc = db_open(&c->writer, c->options.path, c->options.db_flags & ~(unsigned)DB_CREATE, &err);
     if (rc)
         log_line(LOG_ERROR, "%s", err.message);
     return rc;
@@ -101,7 +107,7 @@ static enum error_code begin(struct commit *c)
     enum error_code rc = ERR_OK;
 
     txn_forget(&c->txn);
-    if (!c->writer || !db_is_idle(c->writer))
+    if (!c->writer || !db_is_idle(c->writer) || db_is_doubtful(c->writer))
         rc = reopen(c);
     if (!rc)
         rc = db_write_begin(c->writer);
@@ -265,13 +271,13 @@ static void checkpoint_if_due(struct commit *c)
     measure(&c->stats.checkpoint, start);
 }
 
-/* Under the writer lock.  Returns the jobs that were not reached. */
-static struct commit_job *run_locked(struct commit *c, struct commit_job *jobs)
+/* The jobs of a batch, or the one at its head that runs outside a transaction.  Returns those that were not reached. */
+static struct commit_job *run_jobs(struct commit *c, struct commit_job *jobs)
 {
     struct commit_job *cut = NULL;
     int64_t count = 0;
 
-    enum error_code rc = c->writer ? ERR_OK : reopen(c);
+    enum error_code rc = c->writer && !db_is_doubtful(c->writer) ? ERR_OK : reopen(c);
     if (rc) {
         fail_all(jobs, rc);
         return NULL;
@@ -291,6 +297,17 @@ static struct commit_job *run_locked(struct commit *c, struct commit_job *jobs)
     histogram_add(&c->stats.jobs, HISTOGRAM_COUNT, count);
     checkpoint_if_due(c);
     return cut;
+}
+
+/* Under the writer lock.  Returns the jobs that were not reached. */
+static struct commit_job *run_locked(struct commit *c, struct commit_job *jobs)
+{
+    struct commit_job *rest = run_jobs(c, jobs);
+
+    /* Before the lock goes to others, who do not know of it. */
+    if (c->writer && db_is_doubtful(c->writer))
+        reopen(c);
+    return rest;
 }
 
 /* Leaves the oldest job and those behind it whose time is up as well; returns the others. */
@@ -440,7 +457,7 @@ void commit_submit(struct commit *c, struct commit_job *job)
 struct db *commit_borrow(struct commit *c)
 {
     pthread_mutex_lock(&c->mutex);
-    struct db *db = c->leading ? NULL : c->writer;
+    struct db *db = c->leading || !c->writer || db_is_doubtful(c->writer) ? NULL : c->writer;
     if (db)
         c->writer = NULL;
     pthread_mutex_unlock(&c->mutex);

@@ -19,7 +19,8 @@ enum {
     CACHE_KIB = 4096,
     LOG_LIMIT = 16 << 20,
     BUSY_MS = 5000,
-    COPY_PAGES = 1024
+    COPY_PAGES = 1024,
+    MEND_BYTES = 16384
 };
 
 struct db_query {
@@ -32,6 +33,7 @@ struct db {
     sqlite3 *handle;
     struct db_query queries[SQL_COUNT];
     int64_t wal_bytes;
+    bool doubtful; /* a sync has failed */
     _Alignas(max_align_t) unsigned char note[DB_NOTE];
 };
 
@@ -50,6 +52,9 @@ void db_global_init(void)
 
 static enum error_code code_of(int rc)
 {
+    /* The only I/O errors that say what is missing: room for the log's index. */
+    if (rc == SQLITE_IOERR_SHMSIZE)
+        return ERR_FULL;
     switch (rc & 0xff) {
     case SQLITE_OK:
     case SQLITE_DONE:
@@ -57,6 +62,7 @@ static enum error_code code_of(int rc)
         return ERR_OK;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL: /* a snapshot could not be had in a hundred tries */
         return ERR_BUSY;
     case SQLITE_FULL:
         return ERR_FULL;
@@ -74,6 +80,7 @@ static enum error_code failed(struct db *db, int rc, const char *what)
 {
     enum error_code code = code_of(rc);
 
+    db->doubtful |= rc == SQLITE_IOERR_FSYNC || rc == SQLITE_IOERR_DIR_FSYNC;
     if (code != ERR_BUSY && code != ERR_OK)
         log_line(LOG_ERROR, "database: %s: %s (%d)", what, sqlite3_errstr(rc), sqlite3_extended_errcode(db->handle));
     return code;
@@ -312,6 +319,39 @@ void db_rollback(struct db *db)
 {
     if (!sqlite3_get_autocommit(db->handle))
         db_run_n(db, SQL_ROLLBACK, NULL, 0, NULL);
+}
+
+bool db_is_doubtful(const struct db *db)
+{
+    return db->doubtful;
+}
+
+/* Reads n bytes and writes them to the same place. */
+static int rewrite(sqlite3_file *file, int64_t at, int n)
+{
+    unsigned char bytes[MEND_BYTES];
+    int rc = file->pMethods->xRead(file, bytes, n, at);
+    return rc == SQLITE_OK ? file->pMethods->xWrite(file, bytes, n, at) : rc;
+}
+
+enum error_code db_mend_log(struct db *db)
+{
+    sqlite3_file *log = NULL;
+    sqlite3_int64 size = 0;
+    int rc = SQLITE_OK;
+
+    if (!db->doubtful)
+        return ERR_OK;
+    sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    if (log && log->pMethods)
+        rc = log->pMethods->xFileSize(log, &size);
+    for (int64_t at = 0; rc == SQLITE_OK && at < size; at += MEND_BYTES)
+        rc = rewrite(log, at, size - at < MEND_BYTES ? (int)(size - at) : MEND_BYTES);
+    /* Whatever is gathered on the way (db_log.h) is written before a size is told. */
+    if (rc == SQLITE_OK && size > 0)
+        rc = log->pMethods->xFileSize(log, &size);
+    db->doubtful = rc != SQLITE_OK;
+    return rc == SQLITE_OK ? ERR_OK : failed(db, rc, "writing the log anew after a failed sync");
 }
 
 bool db_is_idle(const struct db *db)

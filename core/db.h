@@ -82,6 +82,19 @@ enum error_code db_write_begin(struct db *db);
 /* ERR_UNKNOWN_OUTCOME where the commit may or may not be on disk; the connection is then to be closed. */
 enum error_code db_commit(struct db *db);
 void db_rollback(struct db *db);
+
+/*
+ * Whether a sync of this connection has failed.  The kernel then takes what it could not write for written: the log reads as
+ * ever, a later sync succeeds, and yet a part of it is not on the disk.  Whatever is committed behind that part would be lost with
+ * it when the power fails.
+ */
+bool db_is_doubtful(const struct db *db);
+/*
+ * Ends the doubt: writes the log over itself, so that the next sync, whoever makes it, is one of all of it.  Only under the writer
+ * lock.  Nothing may be committed, by anybody, before it has succeeded.
+ */
+enum error_code db_mend_log(struct db *db);
+
 /* Whether no transaction is open.  False after db_rollback or db_read_end: the connection is good for closing alone. */
 bool db_is_idle(const struct db *db);
 enum error_code db_savepoint(struct db *db);

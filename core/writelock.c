@@ -33,6 +33,9 @@ static const off_t first_ticket = (off_t)1 << 40;
 /* Past its deadline a blocked wait is interrupted this often: one signal may come before the wait begins. */
 enum { WAKE_MS = 20 };
 
+/* More tickets than this are not waited with at a time. */
+enum { TICKETS_MAX = 100000 };
+
 struct writelock {
     int fd;
     off_t ticket; /* the byte held, 0 while it is not */
@@ -145,19 +148,39 @@ static enum error_code wait_for(const struct writelock *lock, short type, off_t 
     return rc;
 }
 
-/* Under the guard: the next number, and its byte.  A byte that is locked already belongs to a time before the file was cut. */
+/* Writes down the last ticket that was given. */
+static enum error_code save_counter(const struct writelock *lock, uint64_t last)
+{
+    ssize_t n = pwrite(lock->fd, &last, sizeof last, COUNTER);
+
+    if (n == sizeof last)
+        return ERR_OK;
+    if (n >= 0 || errno == ENOSPC || errno == EDQUOT)
+        return ERR_FULL;
+    log_line(LOG_ERROR, "the lock file cannot be written: %s", strerror(errno));
+    return ERR_INTERNAL;
+}
+
+/*
+ * Under the guard: the next number, and its byte.  A byte that is locked already belongs to a time before the file was cut, or
+ * to a stranger who has locked more than the guard: that is not waited out.
+ */
 static enum error_code next_ticket(struct writelock *lock)
 {
     uint64_t last = 0;
+    int tries = 0;
 
     if (pread(lock->fd, &last, sizeof last, COUNTER) != sizeof last)
         last = 0;
     last %= (uint64_t)1 << 60;
-    while (set_lock(lock, F_WRLCK, first_ticket + (off_t)++last, 1, F_OFD_SETLK))
+    while (set_lock(lock, F_WRLCK, first_ticket + (off_t)++last, 1, F_OFD_SETLK)) {
         if (errno != EAGAIN && errno != EACCES)
             return ERR_INTERNAL;
+        if (++tries == TICKETS_MAX)
+            return ERR_BUSY;
+    }
     lock->ticket = first_ticket + (off_t)last;
-    return pwrite(lock->fd, &last, sizeof last, COUNTER) == sizeof last ? ERR_OK : ERR_FULL;
+    return save_counter(lock, last);
 }
 
 static void drop_ticket(struct writelock *lock)
