@@ -66,9 +66,9 @@ packages_install() {
             packages_apt install --no-install-recommends $missing
         fi
     ) >&2 || return 1
-    for service in apache2 lighttpd nginx; do
+    for service in apache2 caddy fcgiwrap.socket fcgiwrap.service lighttpd nginx; do
         case " $missing " in
-        *" $service "*)
+        *" ${service%.*} "*)
             if [ -d /run/systemd/system ]; then
                 packages_root systemctl disable --quiet --now "$service" >&2 || true
             fi

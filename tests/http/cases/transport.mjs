@@ -10,6 +10,14 @@ export const title = 'transport';
 
 const methods = (answer) => (answer.headers.allow ?? '').split(',').map((name) => name.trim());
 
+// What servers log of a body cut short.
+const CUT_SHORT = [
+  /mod_fcgid: can't get data from http client/,
+  /AH01095: prefetch request body failed/,
+  /AH01270: Error reading request entity data/,
+  /"msg":"unexpected EOF"/,
+];
+
 // Sends bytes on a bare connection, closes the sending side where `cut` says so, and answers all that comes back.
 function exchange(deployment, text, cut = false) {
   return new Promise((resolve, reject) => {
@@ -56,6 +64,10 @@ function pathCases(test) {
   test('an unknown endpoint is 404 not_found', async (s) => {
     for (const path of ['/', '/kv', '/kv/', '/kv/gett', '/kv/get/x', '/KV/get', '/queue', '/healthy', '/kv/get%00']) {
       const answer = await s.client.request({ path, body: '{}' });
+      if (path.endsWith('/') && s.lacks('slash at the end')) {
+        assert.equal(answer.status, 404);
+        continue;
+      }
       // The web server itself may refuse an escaped NUL.
       if (path.endsWith('%00') && (answer.status === 400 || answer.status === 404)) continue;
       s.isError(answer, 404, 'not_found', undefined, path);
@@ -154,12 +166,17 @@ function bodyCases(test) {
   test('a chunked body is read like any other', async (s) => {
     const value = 'chunk '.repeat(20_000);
     const answer = await s.post('/kv/set', { key: s.key('a'), value }, { chunked: true });
+    if (s.lacks('chunks')) {
+      s.isError(answer, 400, 'bad_json', undefined, 'a chunked body');
+      assert.equal(await s.get(s.key('a')), null);
+      return;
+    }
     assert.equal(answer.status, 200, `${answer.body}`);
     assert.equal((await s.get(s.key('a'))).value, value);
   });
 
   test('a body cut short by the client is not carried out', async (s) => {
-    s.deployment.expected.push(/mod_fcgid: can't get data from http client/, /AH01270: Error reading request entity data/);
+    s.deployment.expected.push(...CUT_SHORT);
     const body = JSON.stringify({ key: s.key('cut'), value: 1 });
     await s.unchanged(async () => {
       const head = bareHead(s, '/kv/set', 'Content-Type: application/json', `Content-Length: ${body.length + 100}`);

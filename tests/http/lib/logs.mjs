@@ -26,6 +26,11 @@ const ORDINARY = [
   /\[warn\].*the "user" directive makes sense only if/,
   /\[warn\].*a client request body is buffered to a temporary file/,
   /\[warn\].*an upstream response is buffered to a temporary file/,
+  // Caddy
+  /^\{"level":"info",/,
+  /^\{"level":"warn",.*"msg":"(admin endpoint disabled|automatic HTTPS is completely disabled|exiting; byeee|Caddyfile input is not formatted)/,
+  // ... a client that left in the middle of a stream
+  /^\{"level":"error",.*"msg":"aborting with incomplete response","error":"write tcp .*: (broken pipe|connection reset by peer)"/,
   // the programs themselves
   /^(kvs\.fcgi|kvs\.cgi|kvs-maint)\[\d+\]: (info|debug): /,
   / (kvs\.fcgi|kvs\.cgi)\[\d+\]: (info|debug): /,

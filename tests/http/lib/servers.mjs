@@ -27,11 +27,23 @@ const APACHE = {
   extra: {
     'apache-fcgid': (name, value) => `FcgidInitialEnv ${name} "${value}"\n`,
     'apache-cgid': (name, value) => `SetEnv ${name} "${value}"\n`,
+    'apache-htaccess': (name, value) => `SetEnv ${name} "${value}"\n`,
   },
 };
 const LIGHTTPD = {
   program: ['/usr/sbin/lighttpd'],
   args: (conf) => ['-D', '-f', conf],
+  extra: {},
+};
+const CADDY = {
+  program: ['/usr/bin/caddy'],
+  args: (conf) => ['run', '--adapter', 'caddyfile', '--config', conf],
+  env: (dir) => ({ HOME: dir }),
+  extra: {},
+};
+const BUSYBOX = {
+  program: ['/usr/bin/busybox', '/bin/busybox'],
+  args: (conf, dir, port) => ['httpd', '-f', '-p', `127.0.0.1:${port}`, '-h', path.join(dir, 'www'), '-c', conf],
   extra: {},
 };
 const NGINX = {
@@ -40,16 +52,45 @@ const NGINX = {
   extra: {},
 };
 
+// What runs beside a web server that starts no programs itself: a command that listens on `socket`.
+const fcgi = (deployment, socket) => [...deployment.wrap, deployment.file('bin/kvs.fcgi'), '--listen', socket];
+const fcgiwrap = (deployment, socket) => ['/usr/sbin/fcgiwrap', '-f', '-c', '32', '-s', `unix:${socket}`];
+
+// What a host's customer does by FTP: kvs.cgi, .htaccess and kvs.conf into the folder that is to be the mount point.
+function uploaded(deployment) {
+  const folder = path.join(deployment.file('www'), deployment.mount);
+  fs.mkdirSync(folder, { recursive: true });
+  fs.renameSync(deployment.file('bin/kvs.cgi'), path.join(folder, 'kvs.cgi'));
+  const text = fs.readFileSync(path.join(ROOT, 'deploy/shared-hosting/.htaccess'), 'utf8');
+  fs.writeFileSync(path.join(folder, '.htaccess'), text.replace(/^#(SetEnv KVS_CONFIG) .*/m, `$1 "${deployment.file('kvs.conf')}"`));
+}
+
+// The only place from which BusyBox runs programs.
+function cgiBin(deployment) {
+  fs.mkdirSync(deployment.file('www/cgi-bin'));
+  fs.renameSync(deployment.file('bin/kvs.cgi'), deployment.file('www/cgi-bin/kvs.cgi'));
+}
+
 // What web servers cannot do, which the cases ask for by Session.lacks:
 //   absent length     a POST with neither a length nor chunks is answered with 411
+//   chunks            a body in chunks reaches kvs with the chunks' heads in it, and is refused
+//   slash at the end  a path that ends in a slash is answered with a 404 of the server's own
 const LENGTH = ['absent length'];
 
 export const DEPLOYMENTS = {
   'lighttpd-fastcgi': { server: LIGHTTPD, conf: 'deploy/lighttpd/fastcgi.conf', mode: 'fastcgi', lacks: LENGTH },
   'lighttpd-cgi': { server: LIGHTTPD, conf: 'deploy/lighttpd/cgi.conf', mode: 'cgi', lacks: LENGTH },
+  'lighttpd-socket': { server: LIGHTTPD, conf: 'deploy/lighttpd/fastcgi-socket.conf', mode: 'fastcgi', beside: fcgi, lacks: LENGTH },
   'apache-fcgid': { server: APACHE, conf: 'deploy/apache/fcgid.conf', mode: 'fastcgi' },
+  'apache-proxy': { server: APACHE, conf: 'deploy/apache/proxy-fcgi.conf', mode: 'fastcgi', beside: fcgi },
   'apache-cgid': { server: APACHE, conf: 'deploy/apache/cgid.conf', mode: 'cgi' },
-  'nginx-fastcgi': { server: NGINX, conf: 'deploy/nginx/fastcgi.conf', mode: 'fastcgi', listen: true },
+  'apache-htaccess': { server: APACHE, conf: 'deploy/apache/shared-host.conf', mode: 'cgi', place: uploaded },
+  'nginx-fastcgi': { server: NGINX, conf: 'deploy/nginx/fastcgi.conf', mode: 'fastcgi', beside: fcgi },
+  'nginx-keepalive': { server: NGINX, conf: 'deploy/nginx/fastcgi-keepalive.conf', mode: 'fastcgi', beside: fcgi },
+  'nginx-fcgiwrap': { server: NGINX, conf: 'deploy/nginx/fcgiwrap.conf', mode: 'cgi', beside: fcgiwrap },
+  'caddy-fastcgi': { server: CADDY, conf: 'deploy/caddy/Caddyfile', mode: 'fastcgi', beside: fcgi },
+  'busybox-cgi': { server: BUSYBOX, conf: 'deploy/busybox/httpd.conf', mode: 'cgi', place: cgiBin, mounts: ['/cgi-bin/kvs.cgi'],
+    lacks: ['chunks', 'slash at the end'] },
 };
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -167,6 +208,7 @@ export class Deployment {
     for (const [name, value] of Object.entries(settings)) if (value !== null) lines.push(`${name} = ${value}`);
     lines.push(...this.sections);
     fs.writeFileSync(this.file('kvs.conf'), `${lines.join('\n')}\n`, { mode: 0o600 });
+    this.kind.place?.(this);
   }
 
   writeServerConf() {
@@ -176,6 +218,7 @@ export class Deployment {
       SOCKET: this.file('kvs.sock'),
       FCGI: this.file('bin/kvs.fcgi'),
       CGI: this.file('bin/kvs.cgi'),
+      WWW: this.file('www'),
       MOUNT: this.mount,
       PREFIX: this.mount === '' ? '/' : this.mount,
       USER: this.user.name,
@@ -215,12 +258,12 @@ export class Deployment {
     return { ...env, ...this.sanitizers(), KVS_CONFIG: this.file('kvs.conf') };
   }
 
-  run(label, program, args) {
+  run(label, program, args, env = {}) {
     const log = fs.openSync(this.file(`${label}.log`), 'a');
     const { uid, gid } = this.user;
     const stdio = ['ignore', log, log];
     // A process group of its own, so that a server's workers can be ended with it.
-    const options = { cwd: this.dir, env: this.environment(), stdio, uid, gid, detached: true };
+    const options = { cwd: this.dir, env: { ...this.environment(), ...env }, stdio, uid, gid, detached: true };
     const child = spawn(program, args, options);
     fs.closeSync(log);
     child.gone = new Promise((resolve) => {
@@ -234,10 +277,10 @@ export class Deployment {
     return child;
   }
 
-  // kvs.fcgi beside the server, which would complain if it came first.
+  // kvs.fcgi (or what stands for it) beside the server, which would complain if it came first.
   async startFcgi() {
     const socket = this.file('kvs.sock');
-    const command = [...this.wrap, this.file('bin/kvs.fcgi'), '--listen', socket];
+    const command = this.kind.beside(this, socket);
     const child = this.run('kvs', command[0], command.slice(1));
     this.fcgi = child;
     const deadline = Date.now() + START_MS;
@@ -255,8 +298,8 @@ export class Deployment {
   }
 
   startServer() {
-    const { program, args } = this.kind.server;
-    return this.run('server', findProgram(program), args(this.file('server.conf'), this.dir));
+    const { program, args, env } = this.kind.server;
+    return this.run('server', findProgram(program), args(this.file('server.conf'), this.dir, this.port), env?.(this.dir));
   }
 
   async start() {
@@ -277,7 +320,7 @@ export class Deployment {
       this.port = await freePort();
       this.writeServerConf();
       this.own();
-      if (this.kind.listen) await this.startFcgi();
+      if (this.kind.beside) await this.startFcgi();
       this.startServer();
       this.client?.close();
       this.client = new Client(`http://127.0.0.1:${this.port}${this.mount}`, { token: this.token });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
 import { EVERYTHING, TRANSPORT } from '../cases/index.mjs';
-import { startDeployment } from './servers.mjs';
+import { DEPLOYMENTS, startDeployment } from './servers.mjs';
 import { Session } from './session.mjs';
 
 const LONG = Boolean(process.env.KVS_LONG);
@@ -32,9 +32,11 @@ export function suite(name, { mount = '/kvs', groups, leaks } = {}) {
   });
 }
 
-// Registers one row of the matrix: a deployment at a sub-path and at the root.  kvs.cgi looks for leaks where the cases are
-// few.
+// Registers one row of the matrix: a deployment at a sub-path and at the root, or where its server has programs.  kvs.cgi
+// looks for leaks where the cases are few.
 export function row(name) {
-  suite(name, { mount: '/kvs', groups: LONG || WHOLE.includes(name) ? EVERYTHING : TRANSPORT, leaks: false });
-  suite(name, { mount: '/', groups: LONG ? EVERYTHING : TRANSPORT, leaks: name === 'lighttpd-cgi' });
+  for (const [i, mount] of (DEPLOYMENTS[name].mounts ?? ['/kvs', '/']).entries()) {
+    const whole = LONG || (i === 0 && WHOLE.includes(name));
+    suite(name, { mount, groups: whole ? EVERYTHING : TRANSPORT, leaks: !whole && name === 'lighttpd-cgi' });
+  }
 }

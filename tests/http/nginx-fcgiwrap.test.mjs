@@ -1,0 +1,3 @@
+import { row } from './lib/suite.mjs';
+
+row('nginx-fcgiwrap');
