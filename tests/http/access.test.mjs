@@ -7,7 +7,8 @@ import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 
 import { newTokens } from './lib/tokens.mjs';
-import { DEPLOYMENTS, startDeployment } from './lib/servers.mjs';
+import { DEPLOYMENTS } from './lib/deployments.mjs';
+import { startDeployment } from './lib/servers.mjs';
 import { Session } from './lib/session.mjs';
 
 const LONG = Boolean(process.env.KVS_LONG);

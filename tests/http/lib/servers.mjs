@@ -10,6 +10,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { Client } from './client.mjs';
+import { DEPLOYMENTS } from './deployments.mjs';
 import { unexpectedLines } from './logs.mjs';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
@@ -19,79 +20,6 @@ const STOP_MS = 10_000;
 const SANITIZERS = ['ASAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS', 'LSAN_OPTIONS'];
 
 export const TOKEN = 'test-token-6f1d2c';
-
-const APACHE = {
-  program: ['/usr/sbin/apache2', '/usr/sbin/httpd'],
-  args: (conf, dir) => ['-d', dir, '-f', conf, '-DFOREGROUND'],
-  // Neither mod_cgid nor mod_fcgid hands its own environment on.
-  extra: {
-    'apache-fcgid': (name, value) => `FcgidInitialEnv ${name} "${value}"\n`,
-    'apache-cgid': (name, value) => `SetEnv ${name} "${value}"\n`,
-    'apache-htaccess': (name, value) => `SetEnv ${name} "${value}"\n`,
-  },
-};
-const LIGHTTPD = {
-  program: ['/usr/sbin/lighttpd'],
-  args: (conf) => ['-D', '-f', conf],
-  extra: {},
-};
-const CADDY = {
-  program: ['/usr/bin/caddy'],
-  args: (conf) => ['run', '--adapter', 'caddyfile', '--config', conf],
-  env: (dir) => ({ HOME: dir }),
-  extra: {},
-};
-const BUSYBOX = {
-  program: ['/usr/bin/busybox', '/bin/busybox'],
-  args: (conf, dir, port) => ['httpd', '-f', '-p', `127.0.0.1:${port}`, '-h', path.join(dir, 'www'), '-c', conf],
-  extra: {},
-};
-const NGINX = {
-  program: ['/usr/sbin/nginx'],
-  args: (conf, dir) => ['-c', conf, '-p', dir, '-e', path.join(dir, 'nginx.log')],
-  extra: {},
-};
-
-// What runs beside a web server that starts no programs itself: a command that listens on `socket`.
-const fcgi = (deployment, socket) => [...deployment.wrap, deployment.file('bin/kvs.fcgi'), '--listen', socket];
-const fcgiwrap = (deployment, socket) => ['/usr/sbin/fcgiwrap', '-f', '-c', '32', '-s', `unix:${socket}`];
-
-// What a host's customer does by FTP: kvs.cgi, .htaccess and kvs.conf into the folder that is to be the mount point.
-function uploaded(deployment) {
-  const folder = path.join(deployment.file('www'), deployment.mount);
-  fs.mkdirSync(folder, { recursive: true });
-  fs.renameSync(deployment.file('bin/kvs.cgi'), path.join(folder, 'kvs.cgi'));
-  const text = fs.readFileSync(path.join(ROOT, 'deploy/shared-hosting/.htaccess'), 'utf8');
-  fs.writeFileSync(path.join(folder, '.htaccess'), text.replace(/^#(SetEnv KVS_CONFIG) .*/m, `$1 "${deployment.file('kvs.conf')}"`));
-}
-
-// The only place from which BusyBox runs programs.
-function cgiBin(deployment) {
-  fs.mkdirSync(deployment.file('www/cgi-bin'));
-  fs.renameSync(deployment.file('bin/kvs.cgi'), deployment.file('www/cgi-bin/kvs.cgi'));
-}
-
-// What web servers cannot do, which the cases ask for by Session.lacks:
-//   absent length     a POST with neither a length nor chunks is answered with 411
-//   chunks            a body in chunks reaches kvs with the chunks' heads in it, and is refused
-//   slash at the end  a path that ends in a slash is answered with a 404 of the server's own
-const LENGTH = ['absent length'];
-
-export const DEPLOYMENTS = {
-  'lighttpd-fastcgi': { server: LIGHTTPD, conf: 'deploy/lighttpd/fastcgi.conf', mode: 'fastcgi', lacks: LENGTH },
-  'lighttpd-cgi': { server: LIGHTTPD, conf: 'deploy/lighttpd/cgi.conf', mode: 'cgi', lacks: LENGTH },
-  'lighttpd-socket': { server: LIGHTTPD, conf: 'deploy/lighttpd/fastcgi-socket.conf', mode: 'fastcgi', beside: fcgi, lacks: LENGTH },
-  'apache-fcgid': { server: APACHE, conf: 'deploy/apache/fcgid.conf', mode: 'fastcgi' },
-  'apache-proxy': { server: APACHE, conf: 'deploy/apache/proxy-fcgi.conf', mode: 'fastcgi', beside: fcgi },
-  'apache-cgid': { server: APACHE, conf: 'deploy/apache/cgid.conf', mode: 'cgi' },
-  'apache-htaccess': { server: APACHE, conf: 'deploy/apache/shared-host.conf', mode: 'cgi', place: uploaded },
-  'nginx-fastcgi': { server: NGINX, conf: 'deploy/nginx/fastcgi.conf', mode: 'fastcgi', beside: fcgi },
-  'nginx-keepalive': { server: NGINX, conf: 'deploy/nginx/fastcgi-keepalive.conf', mode: 'fastcgi', beside: fcgi },
-  'nginx-fcgiwrap': { server: NGINX, conf: 'deploy/nginx/fcgiwrap.conf', mode: 'cgi', beside: fcgiwrap },
-  'caddy-fastcgi': { server: CADDY, conf: 'deploy/caddy/Caddyfile', mode: 'fastcgi', beside: fcgi },
-  'busybox-cgi': { server: BUSYBOX, conf: 'deploy/busybox/httpd.conf', mode: 'cgi', place: cgiBin, mounts: ['/cgi-bin/kvs.cgi'],
-    lacks: ['chunks', 'slash at the end'] },
-};
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -178,6 +106,7 @@ export class Deployment {
     this.sections = options.sections ?? []; // lines that stand behind the settings
     this.leaks = options.leaks ?? false; // kvs.cgi looks for leaks at its end
     this.wrap = options.wrap ?? []; // a command that runs kvs.fcgi, as strace does
+    this.edit = options.edit ?? ((text) => text); // the server's configuration, made wrong
     this.user = runAs();
     this.dir = fs.mkdtempSync(path.join(process.env.TMPDIR ?? os.tmpdir(), 'kvs-http-'));
     this.dbPath = options.dbPath ?? path.join(this.dir, 'data', 'kv.db');
@@ -224,7 +153,7 @@ export class Deployment {
       USER: this.user.name,
     };
     let text = fs.readFileSync(path.join(ROOT, this.kind.conf), 'utf8');
-    text = text.replace(/@([A-Z]+)@/g, (whole, name) => (name in values ? String(values[name]) : whole));
+    text = this.edit(text).replace(/@([A-Z]+)@/g, (whole, name) => (name in values ? String(values[name]) : whole));
     const unknown = text.match(/^[^#\n]*@[A-Z]+@/m);
     if (unknown !== null) throw new Error(`${this.kind.conf}: placeholder not known: ${unknown[0]}`);
     const extra = this.kind.server.extra[this.name];
@@ -291,7 +220,7 @@ export class Deployment {
   async stopFcgi(signal) {
     const child = this.fcgi;
     const started = performance.now();
-    tryKill(child.pid, signal);
+    this.tell(child, signal);
     await within(STOP_MS, child.gone);
     this.children = this.children.filter((other) => other !== child);
     return { code: child.exitCode, signal: child.signalCode, ms: performance.now() - started };
@@ -368,10 +297,15 @@ export class Deployment {
     for (const pid of processesBelow(this.dir)) tryKill(pid, 'SIGKILL');
   }
 
+  // Sends a signal to a child; to fcgiwrap's own processes too, which outlive it.
+  tell(child, signal) {
+    tryKill(this.kind.flock && child === this.fcgi ? -child.pid : child.pid, signal);
+  }
+
   // A wrapping command is not asked: strace keeps such signals for itself, and ends with the program it runs.
   terminate(child) {
-    const wrapped = child.spawnfile === this.wrap[0];
-    for (const pid of wrapped ? processesBelow(this.dir) : [child.pid]) tryKill(pid, 'SIGTERM');
+    if (child.spawnfile !== this.wrap[0]) this.tell(child, 'SIGTERM');
+    else for (const pid of processesBelow(this.dir)) tryKill(pid, 'SIGTERM');
   }
 
   // Ends the processes, the web server first; answers what was wrong with that.
@@ -426,7 +360,8 @@ function tryKill(pid, signal) {
   }
 }
 
-// options: mount ('/kvs'), token, settings (further lines of kvs.conf), sections (lines behind them), dbPath, leaks, wrap.
+// options: mount ('/kvs'), token, settings (further lines of kvs.conf), sections (lines behind them), dbPath, leaks, wrap,
+// edit.
 export function startDeployment(name, options = {}) {
   return new Deployment(name, options).start();
 }

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
 import { EVERYTHING, TRANSPORT } from '../cases/index.mjs';
-import { DEPLOYMENTS, startDeployment } from './servers.mjs';
+import { DEPLOYMENTS } from './deployments.mjs';
+import { startDeployment } from './servers.mjs';
 import { Session } from './session.mjs';
 
 const LONG = Boolean(process.env.KVS_LONG);
