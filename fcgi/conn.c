@@ -99,21 +99,24 @@ static void set_gone(struct conn *c)
     c->deadline = 0;
 }
 
-/* Throws away what the peer still sends, until it closes. */
+/* Throws away what the peer still sends, until it closes or sends no more for too long. */
 static void drain(struct conn *c)
 {
     char scratch[DRAIN_BUFFER];
     const int64_t most = 2 * c->front->config->max_body + DRAIN_SLACK;
     while (c->drained <= most) {
         const ssize_t n = recv(c->fd, scratch, sizeof(scratch), MSG_DONTWAIT);
-        if (n > 0)
+        if (n > 0) {
             c->drained += n;
-        else if (n < 0 && errno == EINTR)
+            c->deadline = input_deadline(c, c->drained_from, (uint64_t)c->drained);
+        } else if (n < 0 && errno == EINTR) {
             continue;
-        else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            front_want_sweep(c->front);
             return;
-        else
+        } else {
             break;
+        }
     }
     close_conn(c);
 }
@@ -134,8 +137,8 @@ static void sent(struct conn *c)
     }
     c->state = CONN_DRAINING;
     c->drained = 0;
-    c->deadline = clock_mono() + c->front->config->io_timeout;
-    front_want_sweep(c->front);
+    c->drained_from = clock_mono();
+    c->deadline = c->drained_from + c->front->config->io_timeout;
     drain(c);
 }
 

@@ -49,9 +49,10 @@ struct conn {
     bool to_pool;     /* closed by the thread that holds the lock */
     int64_t deadline; /* clock_mono; 0: none */
     struct out out;
-    struct spool *spool; /* NULL while requests come in one piece */
-    size_t replied;      /* bytes of replies to records that are no request's, since the last request */
-    int64_t drained;     /* bytes thrown away */
+    struct spool *spool;  /* NULL while requests come in one piece */
+    size_t replied;       /* bytes of replies to records that are no request's, since the last request */
+    int64_t drained;      /* bytes thrown away */
+    int64_t drained_from; /* clock_mono: since when */
 
     /* The request */
     struct kvs_request request;

@@ -158,22 +158,27 @@ static enum input_result read_spooled(struct conn *c, unsigned char *bytes, size
     return result;
 }
 
+int64_t input_deadline(const struct conn *c, int64_t started, uint64_t bytes)
+{
+    const int64_t timeout = c->front->config->io_timeout;
+    const int64_t next = clock_mono() + timeout;
+    const int64_t last = started + GRACE_TIMEOUTS * timeout + (int64_t)(bytes / SLOWEST);
+    return next < last ? next : last;
+}
+
 /* Sets when a request that is not whole yet will be given up. */
 static void set_deadline(struct conn *c, bool progress)
 {
-    const int64_t timeout = c->front->config->io_timeout;
     const struct spool *s = c->spool;
     if (!s && !c->fresh)
         return; /* between requests: the web server may keep the connection as long as it likes */
     if (s && !s->in.begun && inspect_between(&s->in) && !c->fresh)
         return;
-    const int64_t now = clock_mono();
     if (!s || !s->in.head_done) {
         if (c->deadline == 0)
-            c->deadline = now + timeout;
+            c->deadline = clock_mono() + c->front->config->io_timeout;
     } else if (progress) {
-        const int64_t last = s->started + GRACE_TIMEOUTS * timeout + (int64_t)(s->in.body_len / SLOWEST);
-        c->deadline = now + timeout < last ? now + timeout : last;
+        c->deadline = input_deadline(c, s->started, s->in.body_len);
     }
     front_want_sweep(c->front);
 }

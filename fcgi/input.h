@@ -17,6 +17,12 @@ enum input_result {
 /* The connection is reading: takes what is there.  With its lock. */
 enum input_result input_read(struct conn *c, unsigned char *peek);
 
+/*
+ * When a peer that has just sent something is given up unless it sends more: after io_timeout, but no later than one that
+ * sends `bytes` slowly may take since `started` (both clock_mono, in ms).
+ */
+int64_t input_deadline(const struct conn *c, int64_t started, uint64_t bytes);
+
 /* A request waits: sets gone or aborted where the web server has left.  With its lock. */
 void input_watch(struct conn *c, unsigned char *peek);
 
