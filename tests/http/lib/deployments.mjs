@@ -29,6 +29,7 @@ const CADDY = {
   extra: {},
 };
 const BUSYBOX = {
+  environment: true, // its programs get the one it has
   program: ['/usr/bin/busybox', '/bin/busybox'],
   args: (conf, dir, port) => ['httpd', '-f', '-p', `127.0.0.1:${port}`, '-h', path.join(dir, 'www'), '-c', conf],
   extra: {},
