@@ -221,8 +221,9 @@ export class Deployment {
   async stopFcgi(signal) {
     const child = this.fcgi;
     const started = performance.now();
-    this.tell(child, signal);
+    tryKill(child.pid, signal);
     await within(STOP_MS, child.gone);
+    await this.disperse(child);
     this.children = this.children.filter((other) => other !== child);
     return { code: child.exitCode, signal: child.signalCode, ms: performance.now() - started };
   }
@@ -294,19 +295,23 @@ export class Deployment {
   }
 
   killAll() {
-    for (const child of this.children) if (running(child) && child.pid) tryKill(-child.pid, 'SIGKILL');
+    for (const child of this.children) {
+      if ((running(child) || (this.kind.flock && child === this.fcgi)) && child.pid) tryKill(-child.pid, 'SIGKILL');
+    }
     for (const pid of processesBelow(this.dir)) tryKill(pid, 'SIGKILL');
   }
 
-  // Sends a signal to a child; to fcgiwrap's own processes too, which outlive it.
-  tell(child, signal) {
-    tryKill(this.kind.flock && child === this.fcgi ? -child.pid : child.pid, signal);
+  // fcgiwrap's own processes outlive it, and while it lives it starts others in their place.
+  async disperse(child) {
+    if (!this.kind.flock || child !== this.fcgi) return;
+    const deadline = Date.now() + STOP_MS;
+    while (tryKill(-child.pid, 'SIGTERM') && Date.now() < deadline) await sleep(5);
   }
 
   // A wrapping command is not asked: strace keeps such signals for itself, and ends with the program it runs.
   terminate(child) {
-    if (child.spawnfile !== this.wrap[0]) this.tell(child, 'SIGTERM');
-    else for (const pid of processesBelow(this.dir)) tryKill(pid, 'SIGTERM');
+    const wrapped = child.spawnfile === this.wrap[0];
+    for (const pid of wrapped ? processesBelow(this.dir) : [child.pid]) tryKill(pid, 'SIGTERM');
   }
 
   // Ends the processes, the web server first; answers what was wrong with that.
@@ -315,6 +320,7 @@ export class Deployment {
     for (const child of this.children.reverse()) {
       if (running(child)) this.terminate(child);
       if (!(await within(STOP_MS, child.gone))) problems.push(`${child.spawnfile} still runs ${STOP_MS} ms after SIGTERM`);
+      await this.disperse(child);
     }
     const deadline = Date.now() + STOP_MS;
     while (processesBelow(this.dir).length > 0 && Date.now() < deadline) await sleep(20);
@@ -355,9 +361,9 @@ export class Deployment {
 
 function tryKill(pid, signal) {
   try {
-    process.kill(pid, signal);
+    return process.kill(pid, signal);
   } catch {
-    // Already gone.
+    return false; // already gone
   }
 }
 
