@@ -196,6 +196,16 @@ function bodyCases(test) {
 function limitCases(test) {
   const LIMIT = 16 * 1024 * 1024;
 
+  // The refusal; null where the server has lost it.
+  async function tooLarge(s, refused) {
+    try {
+      return await refused;
+    } catch (error) {
+      if (s.lacks('early answers') && ['ECONNRESET', 'EPIPE'].includes(error.code)) return null;
+      throw error;
+    }
+  }
+
   test('a body of exactly 16 MiB is taken', async (s) => {
     const body = JSON.stringify({ key: s.key('a'), value: 'whole' }).padEnd(LIMIT);
     assert.equal(body.length, LIMIT);
@@ -206,14 +216,14 @@ function limitCases(test) {
   test('a body of one byte more is 413 too_large, names the limit and changes nothing', async (s) => {
     const body = JSON.stringify({ key: s.key('a'), value: 'over' }).padEnd(LIMIT + 1);
     await s.unchanged(async () => {
-      const error = await s.fails('/kv/set', body, 413, 'too_large');
-      assert.match(error.message, /16777216|16 MiB/);
+      const error = await tooLarge(s, s.fails('/kv/set', body, 413, 'too_large'));
+      if (error) assert.match(error.message, /16777216|16 MiB/);
     });
   });
 
   test('a body far over the limit is 413 and the next request is served', async (s) => {
     const body = Buffer.alloc(LIMIT + 4 * 1024 * 1024, ' ');
-    await s.fails('/kv/set', body, 413, 'too_large');
+    await tooLarge(s, s.fails('/kv/set', body, 413, 'too_large'));
     assert.equal(await s.get(s.key('a')), null);
   });
 }

@@ -30,6 +30,8 @@ export class Answer {
   }
 }
 
+const ignore = () => {};
+
 export class Client {
   // base is http://127.0.0.1:PORT/MOUNT without a slash at its end.
   constructor(base, { token = null, sockets = 64 } = {}) {
@@ -81,6 +83,8 @@ export class Client {
           response.on('error', reject);
         },
       );
+      // A server that answers and closes before it has read all: the socket may fail when the request is done with it.
+      request.on('socket', (socket) => socket.listenerCount('error', ignore) === 0 && socket.on('error', ignore));
       request.on('timeout', () => request.destroy(new Error(`no answer to ${path} within ${TIMEOUT} ms`)));
       request.on('error', (error) => {
         error.reused = request.reusedSocket;

@@ -62,6 +62,7 @@ function cgiBin(deployment) {
 // What web servers cannot do, which the cases ask for by Session.lacks:
 //   absent length     a POST with neither a length nor chunks is answered with 411
 //   chunks            a body in chunks reaches kvs with the chunks' heads in it, and is refused
+//   early answers     a server that answers before it has read the body resets the connection, and the answer may be lost
 //   slash at the end  a path that ends in a slash is answered with a 404 of the server's own
 const LENGTH = ['absent length'];
 
@@ -78,5 +79,5 @@ export const DEPLOYMENTS = {
   'nginx-fcgiwrap': { server: NGINX, conf: 'deploy/nginx/fcgiwrap.conf', mode: 'cgi', beside: fcgiwrap, flock: true },
   'caddy-fastcgi': { server: CADDY, conf: 'deploy/caddy/Caddyfile', mode: 'fastcgi', beside: fcgi },
   'busybox-cgi': { server: BUSYBOX, conf: 'deploy/busybox/httpd.conf', mode: 'cgi', place: cgiBin, mounts: ['/cgi-bin/kvs.cgi'],
-    lacks: ['chunks', 'slash at the end'] },
+    lacks: ['chunks', 'early answers', 'slash at the end'] },
 };
