@@ -84,7 +84,7 @@ export class Client {
         },
       );
       // A server that answers and closes before it has read all: the socket may fail when the request is done with it.
-      request.on('socket', (socket) => socket.listenerCount('error', ignore) === 0 && socket.on('error', ignore));
+      request.on('socket', (socket) => socket.listeners('error').includes(ignore) || socket.on('error', ignore));
       request.on('timeout', () => request.destroy(new Error(`no answer to ${path} within ${TIMEOUT} ms`)));
       request.on('error', (error) => {
         error.reused = request.reusedSocket;
