@@ -3,7 +3,7 @@ import http from 'node:http';
 
 import { rawAt, readJson } from './json.mjs';
 
-const TIMEOUT = 60_000;
+const TIMEOUT = 240_000; // nothing is so slow: for requests that would never be answered
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 // What came back.  text throws where the body is no UTF-8, json where it is no strict JSON.

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 
 import { readJson } from './json.mjs';
 
-const POLL_MS = 20_000;
+const POLL_MS = 120_000;
 let sessions = 0;
 
 export class Session {

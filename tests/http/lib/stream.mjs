@@ -4,7 +4,7 @@ import http from 'node:http';
 
 import { Answer } from './client.mjs';
 
-const PATIENCE = 20_000;
+const PATIENCE = 120_000;
 
 // One event's fields; comments and other fields are none of ours.
 function eventFields(block) {
@@ -152,10 +152,10 @@ export function tryStream(s, path, { body, query, events = false, headers = {} }
       path: client.mount + path + params,
       headers: all,
       agent: false,
-      timeout: 60_000,
+      timeout: 2 * PATIENCE,
     });
     request.on('error', reject);
-    request.on('timeout', () => request.destroy(new Error(`nothing from ${path} for a minute`)));
+    request.on('timeout', () => request.destroy(new Error(`nothing from ${path} for ${2 * PATIENCE} ms`)));
     request.on('response', (response) => {
       if (response.statusCode === 200) {
         const stream = new Stream(request, response, events);
