@@ -240,6 +240,8 @@ static void job_done(struct commit_job *job, enum error_code rc)
 {
     struct call *call = (struct call *)job;
 
+    if (!rc && call->again && atomic_load(&call->kvs->stopping))
+        rc = error_set(&call->err, ERR_STOPPING, NULL, "the server is stopping; this was done in part: repeat it");
     if (!rc && call->again) {
         call->total += call->step;
         call->rounds++;

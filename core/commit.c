@@ -67,6 +67,11 @@ void commit_free(struct commit *c)
     mem_free(c);
 }
 
+void commit_hurry(struct commit *c, int64_t until)
+{
+    writelock_hurry(c->lock, until);
+}
+
 const struct commit_stats *commit_stats(const struct commit *c)
 {
     return &c->stats;
@@ -311,11 +316,11 @@ static struct commit_job *run_locked(struct commit *c, struct commit_job *jobs)
 }
 
 /* Leaves the oldest job and those behind it whose time is up as well; returns the others. */
-static struct commit_job *split_late(struct commit_job *jobs)
+static struct commit_job *split_late(const struct commit *c, struct commit_job *jobs)
 {
     struct commit_job *last = jobs, *rest;
 
-    for (int64_t now = clock_mono(); last->next && last->next->deadline <= now;)
+    for (int64_t now = clock_mono(); last->next && writelock_deadline(c->lock, last->next->deadline) <= now;)
         last = last->next;
     rest = last->next;
     last->next = NULL;
@@ -330,7 +335,7 @@ static struct commit_job *run_batch(struct commit *c, struct commit_job *jobs)
 
     measure(&c->stats.lock, start);
     if (rc) {
-        struct commit_job *rest = rc == ERR_BUSY ? split_late(jobs) : NULL;
+        struct commit_job *rest = rc == ERR_BUSY ? split_late(c, jobs) : NULL;
         fail_all(jobs, rc);
         return rest;
     }

@@ -74,6 +74,9 @@ void commit_return(struct commit *commit, struct db *db);
 /* Submits and waits for the outcome. */
 enum error_code commit_wait(struct commit *commit, struct commit_job *job);
 
+/* Nobody waits for the writer lock past `until` (clock_mono) any more: such jobs get ERR_BUSY.  Any thread may say so. */
+void commit_hurry(struct commit *commit, int64_t until);
+
 /* The commit's, and filled by it meanwhile. */
 const struct commit_stats *commit_stats(const struct commit *commit);
 

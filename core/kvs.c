@@ -19,7 +19,8 @@ enum {
     FAILED_LOGIN_MS = 250,
     WAL_LIMIT_FCGI = 8 << 20,
     WAL_LIMIT_CGI = 1 << 20, /* whoever opens the file next may have to read all of it */
-    MAINT_SLICE_MS = 10      /* of maintenance at a time, in a tick */
+    MAINT_SLICE_MS = 10,     /* of maintenance at a time, in a tick */
+    STOP_WRITES_MS = 2000    /* what a write may still wait for its turn once the service stops */
 };
 
 void service_on_commit(void *context)
@@ -186,6 +187,14 @@ int kvs_tick(struct kvs *kvs, bool own_maintenance)
 
 void kvs_stop(struct kvs *kvs)
 {
+    int64_t until = clock_mono() + STOP_WRITES_MS;
+
     atomic_store(&kvs->stopping, true);
+    pthread_mutex_lock(&kvs->memory_mutex);
+    struct store *stores[] = {kvs->file, kvs->memory};
+    pthread_mutex_unlock(&kvs->memory_mutex);
+    for (size_t i = 0; i < sizeof stores / sizeof *stores; i++)
+        if (stores[i])
+            commit_hurry(store_commit(stores[i]), until);
     hub_stop(kvs->hub);
 }

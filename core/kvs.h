@@ -50,7 +50,10 @@ int kvs_tick(struct kvs *kvs, bool own_maintenance);
 /* A descriptor for poll: readable when kvs_tick has something to do.  kvs_tick drains it. */
 int kvs_wake_fd(const struct kvs *kvs);
 
-/* Ends every waiting request (streams with an end object, long polls with an empty answer) and refuses new ones (503). */
+/*
+ * Ends every waiting request (streams with an end object, long polls with an empty answer) and refuses new ones (503).  A write
+ * that another process keeps from its turn gives up within seconds, and one of many transactions after the next of them (503).
+ */
 void kvs_stop(struct kvs *kvs);
 
 #endif

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -30,7 +31,7 @@ enum { GUARD = 0, COUNTER = 8 };
 /* The bytes of tickets lie far behind everything that the file contains. */
 static const off_t first_ticket = (off_t)1 << 40;
 
-/* Past its deadline a blocked wait is interrupted this often: one signal may come before the wait begins. */
+/* A blocked wait is interrupted this often, to look at the time: a signal may come before the wait begins, and a hurry after. */
 enum { WAKE_MS = 20 };
 
 /* More tickets than this are not waited with at a time. */
@@ -38,7 +39,8 @@ enum { TICKETS_MAX = 100000 };
 
 struct writelock {
     int fd;
-    off_t ticket; /* the byte held, 0 while it is not */
+    off_t ticket;       /* the byte held, 0 while it is not */
+    atomic_llong until; /* no wait is longer */
 };
 
 static void on_wake(int signal)
@@ -76,6 +78,7 @@ enum error_code writelock_open(struct writelock **out, const char *path, struct 
 
     if (!lock)
         return error_set(err, ERR_NO_MEMORY, NULL, "out of memory");
+    atomic_init(&lock->until, INT64_MAX);
     lock->fd = open_file(path);
     if (lock->fd < 0) {
         error_set(err, ERR_INTERNAL, NULL, "cannot open the lock file %s: %s", path, strerror(errno));
@@ -102,6 +105,17 @@ static int set_lock(const struct writelock *lock, short type, off_t start, off_t
     return fcntl(lock->fd, command, &range);
 }
 
+void writelock_hurry(struct writelock *lock, int64_t until)
+{
+    atomic_store(&lock->until, until);
+}
+
+int64_t writelock_deadline(const struct writelock *lock, int64_t deadline)
+{
+    int64_t until = atomic_load(&lock->until);
+    return deadline < until ? deadline : until;
+}
+
 static int start_timer(timer_t *timer, int64_t deadline)
 {
     struct sigevent event = {0};
@@ -115,7 +129,7 @@ static int start_timer(timer_t *timer, int64_t deadline)
     if (left < 1)
         left = 1;
     struct itimerspec at = {.it_interval = {.tv_nsec = WAKE_MS * 1000000L},
-                            .it_value = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000L}};
+                            .it_value = {.tv_nsec = (left < WAKE_MS ? left : WAKE_MS) * 1000000L}};
     if (timer_settime(*timer, 0, &at, NULL) == 0)
         return 0;
     timer_delete(*timer);
@@ -134,12 +148,12 @@ static enum error_code wait_for(const struct writelock *lock, short type, off_t 
         log_line(LOG_ERROR, "the lock file cannot be locked: %s", strerror(errno));
         return ERR_INTERNAL;
     }
-    if (start_timer(&timer, deadline))
+    if (start_timer(&timer, writelock_deadline(lock, deadline)))
         return ERR_INTERNAL;
     while (set_lock(lock, type, start, len, F_OFD_SETLKW)) {
         if (errno != EINTR)
             rc = ERR_INTERNAL;
-        else if (clock_mono() >= deadline)
+        else if (clock_mono() >= writelock_deadline(lock, deadline))
             rc = ERR_BUSY;
         if (rc)
             break;

@@ -26,6 +26,11 @@ void writelock_close(struct writelock *lock);
 enum error_code writelock_take(struct writelock *lock, int64_t deadline);
 void writelock_release(struct writelock *lock);
 
+/* From now on nobody waits past `until` (clock_mono), who waits already included.  Any thread may say so. */
+void writelock_hurry(struct writelock *lock, int64_t until);
+/* The deadline that counts, of one that was given. */
+int64_t writelock_deadline(const struct writelock *lock, int64_t deadline);
+
 /* Tells whoever watches the lock file's attributes (wake.h) that something was committed. */
 void writelock_signal(struct writelock *lock);
 

@@ -83,6 +83,52 @@ static void test_long_poll(void)
     service_close(&s);
 }
 
+/* Stops a service while a request of it is at work: at the n-th look at the clock, which each transaction takes. */
+static struct {
+    struct kvs *kvs;
+    int looks;
+} stopper;
+
+static int64_t stopping_clock(void)
+{
+    if (stopper.kvs && --stopper.looks == 0)
+        kvs_stop(stopper.kvs);
+    return service_clock();
+}
+
+static void test_stop_in_the_middle_of_a_long_operation(void)
+{
+    enum { MESSAGES = 1000, EACH = 64 };
+    static char body[MESSAGES * EACH];
+    struct service s;
+    size_t len = 0;
+
+    service_freeze(noon);
+    service_open(&s);
+    len += (size_t)sprintf(body, "{\"messages\":[");
+    for (int i = 0; i < MESSAGES; i++)
+        len += (size_t)sprintf(body + len, "%s{\"payload\":%d,\"maxAttempts\":1}", i ? "," : "", i);
+    sprintf(body + len, "]}");
+    is_int(post_status(&s, "/queue/enqueue-many", body), 200, "many_messages");
+    is_int(post_status(&s, "/queue/dequeue", "{\"limit\":1000,\"leaseMs\":1}"), 200, "all_on_their_last_delivery");
+    service_freeze(noon + 1);
+    stopper.kvs = s.kvs;
+    stopper.looks = 1;
+    clock_replace(stopping_clock);
+    is_reply(
+        &s, "/queue/redrive", "{\"topic\":\"default\"}", 503,
+        "{\"error\":{\"code\":\"stopping\",\"message\":\"the server is stopping; this was done in part: repeat it\"}}",
+        "a_long_operation_is_not_done_to_its_end_when_the_service_stops");
+    stopper.kvs = NULL;
+    service_freeze(noon + 1);
+    service_reopen(&s);
+    struct reply r = service_post(&s, "/queue/stats", "{\"topic\":\"default\"}");
+    long long ready = member_int(r.body, "ready"), dead = member_int(r.body, "dead");
+    ok(ready > 0 && dead > 0 && ready + dead == MESSAGES, "but_its_first_part_is: %lld of %d", ready, MESSAGES);
+    free(r.body);
+    service_close(&s);
+}
+
 /* Another process enqueues; how long does it take until the one that waits knows? */
 static void test_woken_by_another_process(void)
 {
@@ -200,6 +246,7 @@ int main(void)
     test_long_poll_after_clock_went_back();
     test_listener_after_clock_went_back();
     test_long_poll();
+    test_stop_in_the_middle_of_a_long_operation();
     test_woken_by_another_process();
     test_long_polls_under_constant_writes();
     return done_testing();
