@@ -29,6 +29,7 @@ struct front {
     atomic_bool quit;
     struct spool_budget budget;
     atomic_int paused; /* connections that wait for budget */
+    atomic_int coming; /* threads that may have accepted a connection and not begun with it yet */
 
     /* Connection objects.  pool_lock is taken after a connection's lock or alone. */
     pthread_mutex_t pool_lock;

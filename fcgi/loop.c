@@ -35,8 +35,7 @@ struct worker {
 
 /* --- New connections --- */
 
-/* Takes one connection from the queue; NULL where there is none, or no room for it. */
-static struct conn *accept_one(struct front *f)
+static struct conn *try_accept(struct front *f)
 {
     const int on = 1;
     struct conn *c = front_take(f);
@@ -56,6 +55,15 @@ static struct conn *accept_one(struct front *f)
     if (f->listener.tcp)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     conn_begin(c, f, fd);
+    return c;
+}
+
+/* Takes one connection from the queue; NULL where there is none, or no room for it. */
+static struct conn *accept_one(struct front *f)
+{
+    atomic_fetch_add(&f->coming, 1);
+    struct conn *c = try_accept(f);
+    atomic_fetch_sub(&f->coming, 1);
     return c;
 }
 
@@ -208,6 +216,8 @@ static void stop_accepting(struct front *f)
 static bool any_busy(struct front *f)
 {
     size_t made;
+    if (atomic_load(&f->coming) > 0)
+        return true;
     front_active(f, &made);
     for (size_t i = 0; i < made; i++) {
         if (conn_is_busy(f->conns[i]))

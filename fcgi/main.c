@@ -217,11 +217,13 @@ static int serve(const struct flags *flags, const struct config *config, struct 
         log_line(LOG_DEBUG, "serving with %u threads", threads);
         ok = front_run(&front, threads, &clean, message, sizeof(message));
     }
-    front_free(&front);
-    if (clean)
-        kvs_close(kvs);
-    else
+    if (!clean) {
         log_line(LOG_WARNING, "stopped with requests that could not be answered in time");
+        listen_close(&front.listener);
+        _exit(EXIT_SUCCESS); /* some thread may be at one of them still: nothing is taken apart under it */
+    }
+    front_free(&front);
+    kvs_close(kvs);
     return ok ? EXIT_SUCCESS : fail(message);
 }
 
