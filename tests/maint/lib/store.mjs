@@ -63,12 +63,31 @@ function requestParams(endpoint, body) {
   };
 }
 
-// The status and the parsed body of a CGI answer.
+// A whole request in FastCGI records.  keep: the connection is to stay.
+export function requestRecords(endpoint, text, keep = false) {
+  const input = [];
+  for (let at = 0; at < text.length; at += 32768) input.push(record(5, text.subarray(at, at + 32768)));
+  return Buffer.concat([
+    record(1, Buffer.from([0, 1, keep ? 1 : 0, 0, 0, 0, 0, 0])),
+    record(4, params(requestParams(endpoint, text))),
+    record(4, Buffer.alloc(0)),
+    ...input,
+    record(5, Buffer.alloc(0)),
+  ]);
+}
+
+// The status and the body of a CGI answer; json is read from it when asked for.
 function parse(answer) {
   const at = answer.indexOf('\r\n\r\n');
   const status = /^Status: (\d+)/im.exec(answer.subarray(0, at).toString());
   const text = answer.subarray(at + 4).toString();
-  return { status: status ? Number(status[1]) : 200, text, json: text ? JSON.parse(text) : undefined };
+  return {
+    status: status ? Number(status[1]) : 200,
+    text,
+    get json() {
+      return text ? JSON.parse(text) : undefined;
+    },
+  };
 }
 
 // Whether a program that was killed had written all of its answer.
@@ -86,6 +105,18 @@ function connects(where) {
     });
     socket.on('error', () => resolve(false));
   });
+}
+
+// The answer in FastCGI records; null where they are not all of it.
+export function readAnswer(data) {
+  const out = [];
+  for (let at = 0; at + 8 <= data.length; ) {
+    const size = data.readUInt16BE(at + 4);
+    if (data[at + 1] === 6) out.push(data.subarray(at + 8, at + 8 + size));
+    if (data[at + 1] === 3) return parse(Buffer.concat(out));
+    at += 8 + size + data[at + 6];
+  }
+  return null;
 }
 
 export class Store {
@@ -143,33 +174,15 @@ export class Store {
     const text = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
     return new Promise((resolve, reject) => {
       const socket = net.connect(where);
-      let data = Buffer.alloc(0);
+      const got = [];
       socket.on('error', reject);
-      socket.on('data', (more) => {
-        data = Buffer.concat([data, more]);
-      });
+      socket.on('data', (more) => got.push(more));
       socket.on('close', () => {
-        const out = [];
-        for (let at = 0; at + 8 <= data.length; ) {
-          const size = data.readUInt16BE(at + 4);
-          if (data[at + 1] === 6) out.push(data.subarray(at + 8, at + 8 + size));
-          at += 8 + size + data[at + 6];
-        }
-        const answer = Buffer.concat(out);
-        if (answer.length) resolve(parse(answer));
-        else reject(new Error('no answer'));
+        const answer = readAnswer(Buffer.concat(got));
+        if (answer) resolve(answer);
+        else reject(new Error(got.length ? 'the answer was cut' : 'no answer'));
       });
-      const input = [];
-      for (let at = 0; at < text.length; at += 32768) input.push(record(5, text.subarray(at, at + 32768)));
-      socket.write(
-        Buffer.concat([
-          record(1, Buffer.from([0, 1, 0, 0, 0, 0, 0, 0])),
-          record(4, params(requestParams(endpoint, text))),
-          record(4, Buffer.alloc(0)),
-          ...input,
-          record(5, Buffer.alloc(0)),
-        ]),
-      );
+      socket.write(requestRecords(endpoint, text));
     });
   }
 
