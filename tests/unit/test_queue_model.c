@@ -9,7 +9,7 @@
 
 enum {
     STEPS = 16000,
-    STEPS_LONG = 3000000,
+    STEPS_LONG = 1000000,
     FEW = 60,   /* messages from which on fewer are added */
     MANY = 450, /* messages at most: the programs settle all that ran out of a topic in one transaction */
 };
