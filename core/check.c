@@ -435,6 +435,16 @@ enum error_code check_contents(struct db *db, const struct check_sink *sink, str
     return rc;
 }
 
+void check_loss(int64_t commits, const struct check_sink *sink, struct check_counts *counts)
+{
+    struct check c = {.sink = sink, .counts = counts};
+
+    if (commits)
+        check_found(&c, CHECK_LOG,
+                    "the last %lld commits were acknowledged and are missing: the log is damaged or gone",
+                    (long long)commits);
+}
+
 static void engine_line(void *context, const char *line)
 {
     check_found(context, CHECK_ENGINE, "%s", line);

@@ -15,6 +15,9 @@
     X(CHECK_ENGINE, "engine",                                                                                          \
       "keep a copy of the file, then restore a backup (kvs-maint restore), or dump what can still be read (kvs-maint " \
       "dump) and load it into a new database")                                                                         \
+    X(CHECK_LOG, "log",                                                                                                \
+      "restore a backup (kvs-maint restore); or, to go on without them, kvs-maint run --force: revisions and ids "     \
+      "that they had are given out again")                                                                             \
     X(CHECK_STATE, "state", "restore a backup (kvs-maint restore)")                                                    \
     X(CHECK_CLOCK, "clock", "set the machine's clock; until then nothing expires and no delay ends")                   \
     X(CHECK_BUCKET, "bucket", "set the bucket's options with /bucket/update, or restore a backup")                     \
@@ -24,8 +27,7 @@
       "this key cannot be served; restore a backup, or dump (which leaves it out) and load into a new database")       \
     X(CHECK_HISTORY, "history",                                                                                        \
       "an older value is not to be trusted; purge the key's history, or dump (which leaves it out) and load")          \
-    X(CHECK_KEPT, "kept",                                                                                              \
-      "repeat /bucket/update with the bucket's history option, unless it is being lowered just now")                   \
+    X(CHECK_KEPT, "kept", "kvs-maint run trims it")                                                                    \
     X(CHECK_MESSAGE, "message",                                                                                        \
       "this message cannot be delivered; restore a backup, or dump (which leaves it out) and load into a new "         \
       "database")                                                                                                      \
@@ -58,6 +60,9 @@ struct check_counts {
     int64_t messages;
     int64_t findings;
 };
+
+/* What was found when the store was opened: so many commits are missing. */
+void check_loss(int64_t commits, const struct check_sink *sink, struct check_counts *counts);
 
 /* The engine's own check, in one snapshot. */
 enum error_code check_engine(struct db *db, const struct check_sink *sink, struct check_counts *counts);

@@ -25,4 +25,10 @@ int64_t checksum_end(struct checksum *sum);
 /* The checksum of one run of data alone. */
 int64_t checksum_of(const void *data, size_t len);
 
+/*
+ * The checksum of a page of the file, a multiple of 8 bytes, at its place.  Several times as fast as the above.  Damage within one
+ * aligned word of 8 bytes is found for certain, any other but once in 2^64.
+ */
+uint64_t checksum_page(const void *data, size_t len, uint64_t place);
+
 #endif

@@ -119,6 +119,10 @@ static enum error_code begin(struct commit *c)
     if (rc)
         return rc;
     rc = txn_load(&c->txn, c->writer);
+    if (!rc && c->txn.commits < writelock_noted(c->lock, c->options.file)) {
+        log_line(LOG_ERROR, "the database has lost commits: stop everything that uses it, and run kvs-maint check");
+        rc = ERR_CORRUPT;
+    }
     if (rc)
         db_rollback(c->writer);
     return rc;
@@ -141,6 +145,8 @@ static enum error_code finish(struct commit *c)
         rc = db_commit(c->writer);
         measure(&c->stats.sync, start);
     }
+    if (!rc)
+        writelock_note(c->lock, c->options.file, c->txn.commits + 1);
     c->wrote |= rc == ERR_OK || rc == ERR_UNKNOWN_OUTCOME;
     return rc;
 }

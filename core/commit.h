@@ -36,6 +36,7 @@ struct commit_job {
 
 struct commit_options {
     const char *path; /* the database file; must outlive the commit */
+    uint64_t file;    /* tells it apart, for writelock_note */
     unsigned db_flags;
     int64_t busy_timeout; /* ms a job waits for its turn */
     int64_t wal_limit;    /* bytes of log after which the leader checkpoints */

@@ -16,6 +16,9 @@
 #define GIB   (KIB * MIB)
 #define DAY_S INT64_C(86400)
 
+/* A row of the database has less than 10^9 bytes, of which the value leaves room for the key and the rest. */
+#define VALUE_MAX (900 * MIB)
+
 enum kind {
     KIND_TEXT,     /* char *, not empty */
     KIND_OPTIONAL, /* char *, NULL where empty */
@@ -82,7 +85,7 @@ static const struct option options[] = {
     TEXT(allow_origin, NULL, KIND_OPTIONAL),
     CHOICE(durability, "full or relaxed"),
     NUMBER(max_body, KIND_SIZE, 1, GIB),
-    NUMBER(max_value, KIND_SIZE, 1, GIB),
+    NUMBER(max_value, KIND_SIZE, 1, VALUE_MAX),
     NUMBER(busy_timeout, KIND_INT, 0, DAY_S * 1000),
     NUMBER(maint_interval, KIND_INT, 0, DAY_S * 365),
     NUMBER(dedupe_window, KIND_INT, 0, DAY_S * 365 * 1000),

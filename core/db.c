@@ -10,18 +10,11 @@
 #include <unistd.h>
 
 #include "db_log.h"
+#include "db_sums.h"
 #include "log.h"
 #include "mem.h"
 
-enum {
-    PAGE_SIZE = 4096,
-    WAL_FRAME = PAGE_SIZE + 24,
-    CACHE_KIB = 4096,
-    LOG_LIMIT = 16 << 20,
-    BUSY_MS = 5000,
-    COPY_PAGES = 1024,
-    MEND_BYTES = 16384
-};
+enum { CACHE_KIB = 4096, LOG_LIMIT = 16 << 20, BUSY_MS = 5000, COPY_PAGES = 1024, MEND_BYTES = 16384 };
 
 struct db_query {
     sqlite3_stmt *stmt;
@@ -48,6 +41,7 @@ void db_global_init(void)
     sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     sqlite3_initialize();
+    db_sums_register();
 }
 
 static enum error_code code_of(int rc)
@@ -68,6 +62,8 @@ static enum error_code code_of(int rc)
         return ERR_FULL;
     case SQLITE_NOMEM:
         return ERR_NO_MEMORY;
+    case SQLITE_TOOBIG:
+        return ERR_TOO_LARGE;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return ERR_CORRUPT;
@@ -91,13 +87,28 @@ static int on_wal(void *context, sqlite3 *handle, const char *name, int pages)
     struct db *db = context;
     (void)handle;
     (void)name;
-    db->wal_bytes = (int64_t)pages * WAL_FRAME;
+    db->wal_bytes = (int64_t)pages * DB_SUMS_FRAME;
     return SQLITE_OK;
 }
 
 static int pragma(struct db *db, const char *sql)
 {
     return sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+}
+
+static int control(sqlite3 *handle, int op, int argument)
+{
+    return sqlite3_file_control(handle, "main", op, &argument);
+}
+
+/* What only counts for a file that is yet to be made. */
+static int shape(struct db *db)
+{
+    char text[40];
+
+    snprintf(text, sizeof text, "PRAGMA page_size=%d", DB_SUMS_PAGE);
+    int rc = pragma(db, text);
+    return rc ? rc : control(db->handle, SQLITE_FCNTL_RESERVE_BYTES, DB_SUMS_RESERVE);
 }
 
 static int wal_mode(struct db *db)
@@ -125,9 +136,8 @@ static int set_up(struct db *db, unsigned flags)
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_PERSIST_WAL, &on);
     int rc = SQLITE_OK;
-    snprintf(text, sizeof text, "PRAGMA page_size=%d", PAGE_SIZE);
     if ((flags & DB_CREATE) && !(flags & DB_BRIEF))
-        rc = pragma(db, text);
+        rc = shape(db);
     if (rc == SQLITE_OK && (flags & DB_CREATE))
         rc = wal_mode(db);
     if (rc == SQLITE_OK)
@@ -149,6 +159,19 @@ static int prepare(struct db *db, enum sql_id id)
     return sqlite3_prepare_v3(db->handle, sql_text[id], -1, SQLITE_PREPARE_PERSISTENT, &db->queries[id].stmt, NULL);
 }
 
+/* What would be right. */
+static const char *advice(int rc)
+{
+    switch (rc & 0xff) {
+    case SQLITE_CORRUPT:
+        return ": keep a copy of it, then restore a backup (kvs-maint restore)";
+    case SQLITE_NOTADB:
+        return ": set KV_DB_PATH to a database or a new file, or restore a backup (kvs-maint restore)";
+    default:
+        return "";
+    }
+}
+
 enum error_code db_open(struct db **out, const char *path, unsigned flags, struct error *err)
 {
     struct db *db = mem_zalloc(1, sizeof *db);
@@ -166,7 +189,7 @@ enum error_code db_open(struct db **out, const char *path, unsigned flags, struc
         const char *why =
             db->handle && sqlite3_errcode(db->handle) != SQLITE_OK ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc);
         enum error_code code = code_of(rc) ? code_of(rc) : ERR_INTERNAL;
-        error_set(err, code, NULL, "cannot open the database %s: %s", path, why);
+        error_set(err, code, NULL, "cannot open the database %s: %s%s", path, why, advice(rc));
         db_close(db);
         return code;
     }
@@ -408,9 +431,21 @@ enum error_code db_user_version(struct db *db, int64_t *version)
 
 enum error_code db_set_user_version(struct db *db, int64_t version)
 {
-    char text[64];
-    snprintf(text, sizeof text, "PRAGMA user_version=%lld", (long long)version);
+    char text[80];
+    snprintf(text, sizeof text, "PRAGMA user_version=%lld; PRAGMA application_id=%d", (long long)version,
+             (int)DB_SUMS_APPLICATION);
     return code_of(pragma(db, text));
+}
+
+enum error_code db_is_ours(struct db *db, bool *ours)
+{
+    int64_t id = 0, objects = 0;
+    enum error_code rc = one_int(db, SQL_APPLICATION_ID, &id);
+
+    if (!rc && id != DB_SUMS_APPLICATION)
+        rc = one_int(db, SQL_OUR_TABLES, &objects);
+    *ours = objects > 0 || id == DB_SUMS_APPLICATION;
+    return rc;
 }
 
 int64_t db_wal_bytes(const struct db *db)
@@ -436,26 +471,56 @@ enum error_code db_checkpoint(struct db *db, bool truncate, int64_t *left)
     return rc == SQLITE_OK ? ERR_OK : failed(db, rc, "checkpoint");
 }
 
+bool db_has_sums(struct db *db)
+{
+    int has = 0;
+    sqlite3_file_control(db->handle, "main", DB_SUMS_ARE_THERE, &has);
+    return has;
+}
+
+enum error_code db_add_sums(struct db *db)
+{
+    int64_t left;
+
+    control(db->handle, SQLITE_FCNTL_RESERVE_BYTES, DB_SUMS_RESERVE);
+    control(db->handle, DB_SUMS_CONVERT, 1);
+    enum error_code rc = db_compact(db);
+    if (!rc)
+        rc = db_checkpoint(db, true, &left);
+    control(db->handle, DB_SUMS_CONVERT, 0);
+    return rc || db_has_sums(db) ? rc : ERR_BUSY;
+}
+
+void db_be_lenient(struct db *db)
+{
+    control(db->handle, DB_SUMS_LENIENT, 1);
+}
+
 enum error_code db_size(struct db *db, int64_t *bytes, int64_t *free_bytes)
 {
     int64_t pages = 0, spare = 0;
     enum error_code rc = one_int(db, SQL_PAGE_COUNT, &pages);
     if (!rc)
         rc = one_int(db, SQL_FREE_COUNT, &spare);
-    *bytes = pages * PAGE_SIZE;
-    *free_bytes = spare * PAGE_SIZE;
+    *bytes = pages * DB_SUMS_PAGE;
+    *free_bytes = spare * DB_SUMS_PAGE;
     return rc;
 }
 
 enum error_code db_integrity(struct db *db, void (*report)(void *, const char *), void *context)
 {
     struct db_query *q = db_start_n(db, SQL_INTEGRITY, NULL, 0);
+    char line[256];
     size_t len;
 
+    /* A row may have several lines, the first of which is a heading. */
     while (db_step(q)) {
-        const char *line = db_text(q, 0, &len);
-        if (strcmp(line, "ok"))
-            report(context, line);
+        for (const char *p = db_text(q, 0, &len), *end; *p; p = *end ? end + 1 : end) {
+            end = p + strcspn(p, "\n");
+            snprintf(line, sizeof line, "%.*s", (int)(end - p), p);
+            if (strcmp(line, "ok") && strncmp(line, "***", 3))
+                report(context, line);
+        }
     }
     return db_end(q);
 }
@@ -488,6 +553,8 @@ enum error_code db_backup(struct db *db, const char *path, void (*progress)(void
     int64_t version;
     if (!code)
         code = db_user_version(db, &version);
+    if (!code)
+        code = code_of(control(to, DB_SUMS_STAMP, db_has_sums(db)));
     if (!code)
         code = copy_pages(db->handle, to, progress, context);
     db_read_end(db);

@@ -117,8 +117,11 @@ uint32_t db_state(struct db *db);
 enum { DB_NOTE = 128 };
 void *db_note(struct db *db);
 
+/* The format of the tables; setting it also says that the database is ours. */
 enum error_code db_user_version(struct db *db, int64_t *version);
 enum error_code db_set_user_version(struct db *db, int64_t version);
+/* Whether it said so, ever. */
+enum error_code db_is_ours(struct db *db, bool *ours);
 
 /* Bytes of the write-ahead log after this connection's last commit. */
 int64_t db_wal_bytes(const struct db *db);
@@ -127,6 +130,20 @@ int64_t db_wal_bytes(const struct db *db);
  * reader needs it.  *left gets the frames that could not be copied because of readers.
  */
 enum error_code db_checkpoint(struct db *db, bool truncate, int64_t *left);
+
+/*
+ * Whether the database's pages have checksums, which every one made by this program has; and giving them to one of before, by
+ * writing all of it anew: only under the writer lock, outside a transaction, and with no other program at it.  ERR_BUSY where
+ * a reader is in the way.
+ */
+bool db_has_sums(struct db *db);
+enum error_code db_add_sums(struct db *db);
+
+/*
+ * From now on a damaged page is read all the same, for who knows from the rows' own checksums what is sound.  Such a connection
+ * must not be used for anything else afterwards.
+ */
+void db_be_lenient(struct db *db);
 
 /* Page count and size of the database, and free pages in it. */
 enum error_code db_size(struct db *db, int64_t *bytes, int64_t *free_bytes);

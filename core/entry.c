@@ -144,6 +144,33 @@ enum error_code entry_trim(struct txn *t, struct bucket *b, const struct key *ke
     return rc ? rc : drop_history(t, b, key, last, rows, bytes);
 }
 
+enum error_code entry_trim_keys(struct txn *t, struct bucket *b, size_t limit, struct key *place, size_t *count,
+                                struct arena *arena)
+{
+    struct key *keys = arena_alloc(&t->arena, limit * sizeof *keys);
+    size_t n = 0;
+
+    *count = 0;
+    if (!keys)
+        return ERR_NO_MEMORY;
+    struct db_query *q = db_start(t->db, SQL_HISTORY_KEYS_OVER, DB_INT(b->id), DB_BLOB(place->data, place->len),
+                                  DB_INT(b->options.history - 1), DB_INT((int64_t)limit));
+    enum error_code rc = ERR_OK;
+    while (!rc && db_step(q)) {
+        size_t len;
+        const void *data = db_blob(q, 0, &len);
+        keys[n] = (struct key){(const unsigned char *)arena_dup(arena, data, len), len};
+        rc = keys[n++].data ? ERR_OK : ERR_NO_MEMORY;
+    }
+    enum error_code end = db_end(q);
+    for (size_t i = 0; !rc && !end && i < n; i++)
+        rc = entry_trim(t, b, &keys[i]);
+    *count = n;
+    if (!rc && n)
+        *place = keys[n - 1];
+    return rc ? rc : end;
+}
+
 /* The present entry makes way for the next: into the history, or out. */
 static enum error_code retire(struct txn *t, struct bucket *b, const struct entry *old)
 {

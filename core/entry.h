@@ -89,6 +89,13 @@ enum error_code entry_drop_markers(struct txn *t, struct bucket *b, int64_t unti
 enum error_code entry_trim(struct txn *t, struct bucket *b, const struct key *key);
 
 /*
+ * The same for keys behind *place that have more, at most limit of them; *count gets how many, *place the last one, in
+ * memory of the arena's.
+ */
+enum error_code entry_trim_keys(struct txn *t, struct bucket *b, size_t limit, struct key *place, size_t *count,
+                                struct arena *arena);
+
+/*
  * Writes a row as it was in another database, whatever the rules above say; loaded from a dump.  Where the key has an entry
  * already, that one is newer and stays.
  */

@@ -16,8 +16,20 @@ static const struct {
     unsigned long magic;
     const char *name;
 } network[] = {
-    {0x6969, "NFS"},      {0x517b, "SMB"}, {0xff534d42, "CIFS"}, {0xfe534d42, "SMB2"}, {0x5346414f, "AFS"},
-    {0x73757245, "Coda"}, {0x564c, "NCP"}, {0x01021997, "9P"},   {0x00c36400, "Ceph"}, {0x0bd00bd0, "Lustre"},
+    {0x6969, "NFS"},
+    {0x517b, "SMB"},
+    {0xff534d42, "CIFS"},
+    {0xfe534d42, "SMB2"},
+    {0x5346414f, "AFS"},
+    {0x73757245, "Coda"},
+    {0x564c, "NCP"},
+    {0x01021997, "9P"},
+    {0x00c36400, "Ceph"},
+    {0x0bd00bd0, "Lustre"},
+    {0x19830326, "BeeGFS"},
+    {0x47504653, "GPFS"},
+    {0x786f4256, "a shared folder of VirtualBox"},
+    {0xbacbacbc, "a shared folder of VMware"},
 };
 
 static enum error_code refuse(struct error *err, const char *dir, const char *why)
@@ -84,6 +96,11 @@ static enum error_code check_file(const char *path, struct error *err)
         return ERR_OK;
     if (!S_ISREG(st.st_mode))
         return error_set(err, ERR_INTERNAL, NULL, "the database %s is no regular file: set KV_DB_PATH", path);
+    /* Its log and lock are named after it: who comes by another name does not see them. */
+    if (st.st_nlink > 1)
+        return error_set(err, ERR_INTERNAL, NULL,
+                         "the database %s has a second name (a hard link): remove that, or make it a symbolic link",
+                         path);
     if (st.st_mode & S_IWOTH)
         return error_set(err, ERR_INTERNAL, NULL, "the database %s can be written by everyone: chmod o-rwx it", path);
     if (access(path, R_OK | W_OK))
@@ -109,12 +126,50 @@ static bool directory_of(const char *path, char dir[PATH_MAX])
     return true;
 }
 
+static enum error_code too_long(struct error *err)
+{
+    return error_set(err, ERR_INTERNAL, NULL, "the database's path is too long");
+}
+
+/* The name of a file that is yet to be made; as it was given where its directory is not there, for hostfs_check to say so. */
+static enum error_code resolve_new(const char *path, char real[PATH_MAX], struct error *err)
+{
+    char dir[PATH_MAX], real_dir[PATH_MAX];
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    struct stat st;
+
+    if (lstat(path, &st) == 0)
+        return error_set(err, ERR_INTERNAL, NULL,
+                         "the database %s is a symbolic link to nothing: make the directory it leads to, or remove it",
+                         path);
+    if (!directory_of(path, dir))
+        return too_long(err);
+    int n = realpath(dir, real_dir) ? snprintf(real, PATH_MAX, "%s/%s", real_dir[1] ? real_dir : "", name)
+                                    : snprintf(real, PATH_MAX, "%s", path);
+    return n < PATH_MAX ? ERR_OK : too_long(err);
+}
+
+enum error_code hostfs_resolve(const char *path, char real[PATH_MAX], struct error *err)
+{
+    char dir[PATH_MAX];
+
+    if (!directory_of(path, dir))
+        return too_long(err);
+    enum error_code rc = check_root(dir, err);
+    if (rc || realpath(path, real))
+        return rc;
+    if (errno == ENOENT)
+        return resolve_new(path, real, err);
+    return error_set(err, ERR_INTERNAL, NULL, "the database %s cannot be reached: %s (set KV_DB_PATH)", path,
+                     strerror(errno));
+}
+
 enum error_code hostfs_check(const char *path, struct error *err)
 {
     char dir[PATH_MAX];
 
     if (!directory_of(path, dir))
-        return error_set(err, ERR_INTERNAL, NULL, "the database's path is too long");
+        return too_long(err);
     enum error_code rc = check_directory(dir, err);
     if (!rc)
         rc = check_kind(dir, err);

@@ -52,6 +52,9 @@ static enum error_code open_stores(struct kvs *kvs, struct error *err)
         .wal_limit = kvs->mode == KVS_CGI ? WAL_LIMIT_CGI : WAL_LIMIT_FCGI,
         .wal_cut = kvs->mode == KVS_CGI,
         .alone = kvs->mode == KVS_CGI,
+        .loss = kvs->mode == KVS_INSPECT  ? STORE_TELLS
+                : kvs->mode == KVS_ACCEPT ? STORE_ACCEPTS
+                                          : STORE_REFUSES,
         .on_commit = service_on_commit,
         .on_lead = service_on_lead,
         .context = kvs,

@@ -14,7 +14,13 @@
 
 struct kvs; /* opaque; made by kvs_open, freed by kvs_close */
 
-enum kvs_mode { KVS_FASTCGI, KVS_CGI, KVS_TOOL };
+enum kvs_mode {
+    KVS_FASTCGI,
+    KVS_CGI,
+    KVS_TOOL,
+    KVS_INSPECT, /* a tool that only looks, at a database that has lost commits too */
+    KVS_ACCEPT   /* a tool that goes on without them */
+};
 
 /*
  * Opens (creating or migrating where needed) the database that config names.  config must outlive the handle.

@@ -98,15 +98,18 @@ enum error_code maint_expire(struct txn *t, int64_t limit, int64_t *count, bool 
     return rc;
 }
 
+/* A bucket, topic or key that a step has come to. */
+enum { PLACE_MAX = KEY_MAX + 1 };
+
 struct step {
     struct commit_job job;
     enum error_code (*run)(struct step *step, struct txn *t);
     const struct config *config;
-    int64_t count;   /* done by the last transaction */
-    char after[264]; /* topic or bucket that was last visited, as of the last commit */
+    int64_t count;         /* done by the last transaction */
+    char after[PLACE_MAX]; /* what was last visited, as of the last commit */
     size_t after_len;
     /* What the transaction under way came to: */
-    char next[264];
+    char next[PLACE_MAX];
     size_t next_len;
     bool over;
 };
@@ -221,6 +224,32 @@ static enum error_code doomed_step(struct step *s, struct txn *t)
     return rc;
 }
 
+/* What an update of the history option that was cut short has left. */
+static enum error_code trim_step(struct step *s, struct txn *t)
+{
+    struct key place = {(const unsigned char *)s->after, s->after_len};
+    struct bucket *b = NULL;
+    size_t count = 0;
+    struct db_query *q = db_start_n(t->db, SQL_LOWERED_NEXT, NULL, 0);
+    int64_t id = db_step(q) ? db_int(q, 0) : 0;
+    enum error_code rc = db_end(q);
+
+    s->over = id == 0;
+    if (!rc && id)
+        rc = bucket_by_id(t, id, &b);
+    if (!rc && b)
+        rc = entry_trim_keys(t, b, MAINT_STEP, &place, &count, &t->arena);
+    s->count = (int64_t)count;
+    if (rc || !id)
+        return rc;
+    if (count == MAINT_STEP) {
+        advance(s, (const char *)place.data, place.len);
+        return ERR_OK;
+    }
+    s->next_len = 0;
+    return db_run(t->db, SQL_LOWERED_DROP, DB_INT(id));
+}
+
 static enum error_code dedupe_step(struct step *s, struct txn *t)
 {
     enum error_code rc = db_run_count(t->db, &s->count, SQL_DEDUPE_DROP_OLD, DB_INT(t->now), DB_INT(MAINT_STEP));
@@ -259,8 +288,8 @@ static const struct phase {
 } phases[] = {
     {expire_step, offsetof(struct maint_report, expired)}, {lapse_step, offsetof(struct maint_report, lapsed)},
     {dead_step, offsetof(struct maint_report, dead)},      {marker_step, offsetof(struct maint_report, markers)},
-    {doomed_step, offsetof(struct maint_report, rows)},    {dedupe_step, offsetof(struct maint_report, names)},
-    {lock_step, offsetof(struct maint_report, locks)},
+    {doomed_step, offsetof(struct maint_report, rows)},    {trim_step, offsetof(struct maint_report, trimmed)},
+    {dedupe_step, offsetof(struct maint_report, names)},   {lock_step, offsetof(struct maint_report, locks)},
 };
 
 enum { PHASES = sizeof phases / sizeof phases[0] };

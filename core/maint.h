@@ -17,6 +17,7 @@ struct maint_report {
     int64_t dead;    /* old dead letters dropped */
     int64_t markers; /* old markers dropped */
     int64_t rows;    /* rows of destroyed buckets removed */
+    int64_t trimmed; /* keys whose history was longer than their bucket keeps, since that was lowered */
     int64_t names;   /* dedupe ids that are no longer held */
     int64_t locks;   /* locks whose time is over */
 };

@@ -124,34 +124,27 @@ enum error_code bucket_create(struct call *call, struct txn *t)
     return ERR_OK;
 }
 
-/* After the history option was lowered: cuts the history of some keys; again where there are more. */
+/*
+ * After the history option was lowered: cuts the history of some keys; again where there are more.  Until the last round the
+ * bucket is remembered, for maintenance to go on where nobody else does.
+ */
 static enum error_code trim_history(struct call *call, struct txn *t, struct bucket *b)
 {
     struct bucket_args *a = call->args;
-    struct key keys[TRIM_STEP];
     size_t count = 0;
-    enum error_code rc = ERR_OK;
 
     if (a->round != call->rounds) {
         a->place = a->next_place;
         a->round = call->rounds;
     }
-    struct db_query *q = db_start(t->db, SQL_HISTORY_KEYS_OVER, DB_INT(b->id), DB_BLOB(a->place.data, a->place.len),
-                                  DB_INT(b->options.history - 1), DB_INT(TRIM_STEP));
-    while (!rc && db_step(q)) {
-        size_t len;
-        const void *data = db_blob(q, 0, &len);
-        keys[count] = (struct key){(const unsigned char *)arena_dup(&call->arena, data, len), len};
-        rc = keys[count].data ? ERR_OK : ERR_NO_MEMORY;
-        count++;
-    }
-    enum error_code end = db_end(q);
-    for (size_t i = 0; !rc && !end && i < count; i++)
-        rc = entry_trim(t, b, &keys[i]);
+    struct key place = a->place;
+    enum error_code rc = entry_trim_keys(t, b, TRIM_STEP, &place, &count, &call->arena);
     call->again = count == TRIM_STEP;
     if (count)
-        a->next_place = keys[count - 1];
-    return rc ? rc : end;
+        a->next_place = place;
+    if (rc)
+        return rc;
+    return db_run(t->db, call->again ? SQL_LOWERED_ADD : SQL_LOWERED_DROP, DB_INT(b->id));
 }
 
 /* A memory bucket has its options in both stores, once it has been used. */

@@ -44,8 +44,23 @@ static const char version_1[] =
     "CREATE TABLE lock(name TEXT PRIMARY KEY, token TEXT NOT NULL, owner TEXT, fence INTEGER NOT NULL,"
     " expires INTEGER NOT NULL) WITHOUT ROWID;";
 
+/*
+ * On the way to 3.  Commits are counted, so that lost ones are missed; buckets whose history is to be trimmed are remembered:
+ * all, since a trim may have been cut short before.
+ *
+ * In 3 pages have checksums, and get them by being written anew; a program of format 1 that is still running would write pages
+ * without.  So its writes are made to fail first: each needs the column that is renamed.
+ */
+static const char version_2[] = "ALTER TABLE state RENAME COLUMN bucket TO last_bucket;"
+                                "ALTER TABLE state ADD COLUMN commits INTEGER NOT NULL DEFAULT 0;"
+                                "CREATE TABLE lowered(id INTEGER PRIMARY KEY);"
+                                "INSERT INTO lowered SELECT id FROM bucket WHERE id IS NOT NULL AND held>keys;";
+
+/* Tables as of this format; later ones differ in what lies below the tables. */
+enum { LAST_STEP = 2 };
+
 /* steps[n] brings version n to n + 1. */
-static const char *const steps[SCHEMA_VERSION] = {version_1};
+static const char *const steps[LAST_STEP] = {version_1, version_2};
 
 static enum error_code add_default_bucket(struct db *db)
 {
@@ -56,37 +71,92 @@ static enum error_code add_default_bucket(struct db *db)
 bool schema_current(struct db *db)
 {
     int64_t version = 0;
-    return !db_user_version(db, &version) && version == SCHEMA_VERSION;
+    bool ours = false;
+
+    return !db_user_version(db, &version) && version == SCHEMA_VERSION && !db_is_ours(db, &ours) && ours &&
+           db_has_sums(db);
 }
 
+/* Refuses what is not ours, or not for us. */
+static enum error_code judge(struct db *db, int64_t *version, struct error *err)
+{
+    bool ours = false;
+    enum error_code rc = db_user_version(db, version);
+
+    if (!rc)
+        rc = db_is_ours(db, &ours);
+    if (rc)
+        return rc;
+    if (!ours || *version < 0)
+        return error_set(err, ERR_INTERNAL, NULL,
+                         "the database is another program's: set KV_DB_PATH to a file of its own");
+    if (*version > SCHEMA_VERSION)
+        return error_set(err, ERR_INTERNAL, NULL,
+                         "the database has format %lld; this program knows up to %d: use a newer kvs",
+                         (long long)*version, (int)SCHEMA_VERSION);
+    if (*version == SCHEMA_VERSION && !db_has_sums(db))
+        return error_set(err, ERR_CORRUPT, NULL,
+                         "the database's header is damaged: restore a backup (kvs-maint restore)");
+    return ERR_OK;
+}
+
+/* The steps of one transaction: all of them where the file is new, and so has checksums from its first page on. */
 static enum error_code migrate(struct db *db, int64_t from, struct error *err)
 {
     enum error_code rc = ERR_OK;
 
-    for (int64_t v = from; !rc && v < SCHEMA_VERSION; v++)
+    for (int64_t v = from; !rc && v < LAST_STEP; v++)
         rc = db_script(db, steps[v], err);
     if (!rc && from == 0)
         rc = add_default_bucket(db);
-    return rc ? rc : db_set_user_version(db, SCHEMA_VERSION);
+    return rc ? rc : db_set_user_version(db, db_has_sums(db) ? SCHEMA_VERSION : LAST_STEP);
+}
+
+static enum error_code in_transaction(struct db *db, int64_t *version, struct error *err)
+{
+    enum error_code rc = db_write_begin(db);
+
+    if (rc)
+        return rc;
+    rc = judge(db, version, err);
+    if (!rc && *version < SCHEMA_VERSION)
+        rc = migrate(db, *version, err);
+    if (!rc)
+        return db_commit(db);
+    db_rollback(db);
+    return rc;
+}
+
+/* Between the tables' last step and the present format every page is written anew. */
+static enum error_code add_sums(struct db *db, struct error *err)
+{
+    enum error_code rc = db_add_sums(db);
+
+    if (rc == ERR_BUSY)
+        return error_set(err, rc, NULL,
+                         "the database cannot be brought to this program's format while others use it: stop every "
+                         "program of the older version");
+    if (rc == ERR_FULL)
+        return error_set(
+            err, rc, NULL,
+            "no space left to bring the database to this program's format: it needs as much as it has, twice");
+    return rc;
 }
 
 enum error_code schema_prepare(struct db *db, struct error *err)
 {
+    struct error why = ERROR_INIT;
     int64_t version = 0;
-    enum error_code rc = db_write_begin(db);
-    if (rc)
-        return error_set(err, rc, NULL, "the database cannot be written: %s", error_text(rc));
-    rc = db_user_version(db, &version);
-    if (!rc && version > SCHEMA_VERSION)
-        rc = error_set(err, ERR_INTERNAL, NULL,
-                       "the database has format %lld; this program knows up to %d: use a newer kvs", (long long)version,
-                       (int)SCHEMA_VERSION);
-    if (!rc && version < SCHEMA_VERSION)
-        rc = migrate(db, version, err);
-    if (!rc)
-        return db_commit(db);
-    db_rollback(db);
-    if (err && err->code == ERR_OK)
-        error_set(err, rc, NULL, "the database's tables cannot be prepared: %s", error_text(rc));
+    enum error_code rc = in_transaction(db, &version, &why);
+
+    if (!rc && version < SCHEMA_VERSION && !db_has_sums(db)) {
+        rc = add_sums(db, &why);
+        if (!rc)
+            rc = in_transaction(db, &version, &why);
+    }
+    if (rc && why.code == ERR_OK)
+        error_set(&why, rc, NULL, "the database's tables cannot be prepared: %s", error_text(rc));
+    if (rc && err)
+        *err = why;
     return rc;
 }

@@ -6,11 +6,12 @@
 
 #include "db.h"
 
-enum { SCHEMA_VERSION = 1 };
+enum { SCHEMA_VERSION = 3 };
 
 /*
- * Brings a freshly opened database to SCHEMA_VERSION: creates the tables of an empty one, migrates an older one in one
- * transaction, refuses a newer one.  The caller holds the writer lock.
+ * Brings a freshly opened database to SCHEMA_VERSION: creates the tables of an empty one in one transaction, migrates an older
+ * one in steps that can each be repeated after a crash, refuses a newer one and what is another program's.  The caller
+ * holds the writer lock.
  */
 enum error_code schema_prepare(struct db *db, struct error *err);
 

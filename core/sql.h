@@ -24,12 +24,16 @@
     X(SQL_SAVEPOINT_END, "RELEASE job")                                                                                \
     X(SQL_DATA_VERSION, "PRAGMA data_version")                                                                         \
     X(SQL_USER_VERSION, "PRAGMA user_version")                                                                         \
+    X(SQL_APPLICATION_ID, "PRAGMA application_id")                                                                     \
+    /* The tables of format 1, which did not say whose it is; or none at all, as in a new file. */                     \
+    X(SQL_OUR_TABLES, "SELECT count(*)=0 OR sum(name IN ('state','bucket','entry','history','message','payload'))=6 "  \
+                      "FROM sqlite_master WHERE type='table'")                                                         \
     X(SQL_PAGE_COUNT, "PRAGMA page_count")                                                                             \
     X(SQL_FREE_COUNT, "PRAGMA freelist_count")                                                                         \
     X(SQL_INTEGRITY, "PRAGMA integrity_check(20)")                                                                     \
     X(SQL_COMPACT, "VACUUM")                                                                                           \
-    X(SQL_STATE_LOAD, "SELECT time,message,fence,bucket FROM state")                                                   \
-    X(SQL_STATE_SAVE, "UPDATE state SET time=?,message=?,fence=?,bucket=?")
+    X(SQL_STATE_LOAD, "SELECT time,message,fence,last_bucket,commits FROM state")                                      \
+    X(SQL_STATE_SAVE, "UPDATE state SET time=?,message=?,fence=?,last_bucket=?,commits=?")
 
 #define SQL_BUCKET_TABLE(X)                                                                                            \
     X(SQL_BUCKET_INSERT_DEFAULT, "INSERT INTO bucket VALUES(?1,1,0,0,?2,0,0,0,1,0,-1,-1,-1,'','{}',0,0,1800000,NULL)") \
@@ -46,6 +50,9 @@
     X(SQL_DOOMED_ADD, "INSERT OR IGNORE INTO doomed VALUES(?)")                                                        \
     X(SQL_DOOMED_NEXT, "SELECT id FROM doomed LIMIT 1")                                                                \
     X(SQL_DOOMED_DROP, "DELETE FROM doomed WHERE id=?")                                                                \
+    X(SQL_LOWERED_ADD, "INSERT OR IGNORE INTO lowered VALUES(?)")                                                      \
+    X(SQL_LOWERED_NEXT, "SELECT id FROM lowered LIMIT 1")                                                              \
+    X(SQL_LOWERED_DROP, "DELETE FROM lowered WHERE id=?")                                                              \
     X(SQL_DOOMED_ENTRIES,                                                                                              \
       "DELETE FROM entry WHERE bucket=?1 AND key IN (SELECT key FROM entry WHERE bucket=?1 LIMIT ?2)")                 \
     X(SQL_DOOMED_HISTORY,                                                                                              \
@@ -100,7 +107,7 @@
       " AND m.id>? ORDER BY m.id LIMIT ?")                                                                             \
     X(SQL_MESSAGE_LEASE, "SELECT state,lease,lease_until FROM message WHERE id=?")                                     \
     X(SQL_MESSAGE_DEAD_IDS, "SELECT id FROM message WHERE topic=? AND state=2 ORDER BY id LIMIT ?")                    \
-    X(SQL_MESSAGE_DEAD_OLD, "SELECT id FROM message WHERE topic=? AND state=2 AND failed<=? ORDER BY id LIMIT ?")         \
+    X(SQL_MESSAGE_DEAD_OLD, "SELECT id FROM message WHERE topic=? AND state=2 AND failed<=? ORDER BY id LIMIT ?")      \
     X(SQL_MESSAGE_NEXT_READY, "SELECT min(deliver) FROM message WHERE topic=? AND state=0 AND rank=?")                 \
     X(SQL_MESSAGE_NEXT_LAPSE, "SELECT min(lease_until) FROM message WHERE topic=? AND state=1")                        \
     X(SQL_TOPIC_PURGE_READY, "DELETE FROM message WHERE topic=? AND state=0")                                          \

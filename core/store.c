@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "hostfs.h"
+#include "log.h"
 #include "mem.h"
 #include "pool.h"
 #include "schema.h"
@@ -15,6 +16,7 @@
 struct store {
     char *path;
     struct commit *commit;
+    int64_t lost;
     bool alone;
     struct pool readers; /* of struct db */
 };
@@ -35,23 +37,105 @@ static enum error_code open_lock(const char *path, struct writelock **lock, stru
     return rc;
 }
 
+static enum error_code take(struct writelock *lock, int64_t timeout, struct error *err)
+{
+    enum error_code rc = writelock_take(lock, clock_mono() + timeout);
+
+    return rc ? error_set(err, rc, NULL, "the database's writer lock is held by another process; try again") : ERR_OK;
+}
+
 static enum error_code prepare(struct db *db, struct writelock *lock, int64_t timeout, struct error *err)
 {
     if (schema_current(db))
         return ERR_OK;
-    enum error_code rc = writelock_take(lock, clock_mono() + timeout);
+    enum error_code rc = take(lock, timeout, err);
     if (rc)
-        return error_set(err, rc, NULL, "the database's writer lock is held by another process; try again");
+        return rc;
     rc = schema_prepare(db, err);
     writelock_release(lock);
     return rc;
+}
+
+/* Tells database files apart. */
+static uint64_t file_id(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) ? 0 : (uint64_t)st.st_dev * UINT64_C(0x100000001b3) ^ (uint64_t)st.st_ino;
+}
+
+static enum error_code count_commits(struct db *db, int64_t *commits)
+{
+    struct db_query *q = db_start_n(db, SQL_STATE_LOAD, NULL, 0);
+
+    if (db_step(q))
+        *commits = db_int(q, 4);
+    return db_end(q);
+}
+
+/* From now on what is there is all that there ever was. */
+static enum error_code note_anew(struct db *db, struct writelock *lock, const struct store_options *o, uint64_t file,
+                                 struct error *err)
+{
+    int64_t commits = 0;
+    enum error_code rc = take(lock, o->busy_timeout, err);
+
+    if (rc)
+        return rc;
+    rc = count_commits(db, &commits);
+    if (!rc)
+        writelock_note(lock, file, commits);
+    writelock_release(lock);
+    return rc;
+}
+
+/*
+ * SQLite ends a log at its first damaged page, and says nothing of the commits behind it.  The lock file knows how many there
+ * were.
+ */
+static enum error_code find_loss(struct store *s, struct db *db, struct writelock *lock, const struct store_options *o,
+                                 uint64_t file, struct error *err)
+{
+    int64_t noted = writelock_noted(lock, file), commits = noted;
+    enum error_code rc = count_commits(db, &commits);
+
+    s->lost = commits < noted ? noted - commits : 0;
+    if (rc || !s->lost || o->loss == STORE_TELLS)
+        return rc;
+    if (!o->relaxed && o->loss == STORE_REFUSES)
+        return error_set(
+            err, ERR_CORRUPT, NULL,
+            "the database %s has lost its last %lld commits: its log (-wal) is damaged or gone, or an old copy "
+            "was put in its place; kvs-maint check says what to do",
+            s->path, (long long)s->lost);
+    log_line(LOG_WARNING, "the database %s has lost its last %lld commits", s->path, (long long)s->lost);
+    return note_anew(db, lock, o, file, err);
+}
+
+/* A file that is not there yet is made, and prepared, by one process at a time. */
+static enum error_code open_db(struct store *s, const struct store_options *o, bool fresh, struct writelock *lock,
+                               struct db **db, struct error *err)
+{
+    unsigned flags = DB_CREATE | (o->relaxed ? DB_RELAXED : 0) | (o->alone && !fresh ? DB_BRIEF : 0);
+    uint64_t file = file_id(s->path);
+    enum error_code rc = fresh ? take(lock, o->busy_timeout, err) : ERR_OK;
+
+    if (rc)
+        return rc;
+    rc = db_open(db, s->path, flags, err);
+    if (fresh)
+        writelock_release(lock);
+    if (!rc)
+        rc = prepare(*db, lock, o->busy_timeout, err);
+    if (rc)
+        return rc;
+    return fresh ? note_anew(*db, lock, o, file, err) : find_loss(s, *db, lock, o, file, err);
 }
 
 static enum error_code open_files(struct store *s, const struct store_options *o, struct error *err)
 {
     struct writelock *lock = NULL;
     struct db *db = NULL;
-    unsigned flags = o->relaxed ? DB_RELAXED : 0;
     struct stat st;
     bool fresh = stat(s->path, &st) != 0 || st.st_size == 0;
 
@@ -61,21 +145,12 @@ static enum error_code open_files(struct store *s, const struct store_options *o
         rc = hostfs_create(s->path, NULL, err);
     if (!rc)
         rc = open_lock(s->path, &lock, err);
-    if (!rc && fresh) {
-        rc = writelock_take(lock, clock_mono() + o->busy_timeout);
-        if (rc)
-            error_set(err, rc, NULL, "the database's writer lock is held by another process; try again");
-    }
-    if (!rc) {
-        rc = db_open(&db, s->path, flags | DB_CREATE | (o->alone && !fresh ? DB_BRIEF : 0), err);
-        if (fresh)
-            writelock_release(lock);
-    }
     if (!rc)
-        rc = prepare(db, lock, o->busy_timeout, err);
+        rc = open_db(s, o, fresh, lock, &db, err);
     const struct commit_options options = {
         .path = s->path,
-        .db_flags = flags,
+        .file = file_id(s->path),
+        .db_flags = o->relaxed ? DB_RELAXED : 0,
         .busy_timeout = o->busy_timeout,
         .wal_limit = o->wal_limit,
         .on_commit = o->on_commit,
@@ -94,12 +169,16 @@ static enum error_code open_files(struct store *s, const struct store_options *o
 
 enum error_code store_open(struct store **out, const struct store_options *options, struct error *err)
 {
+    char real[PATH_MAX];
     struct store *s = mem_zalloc(1, sizeof *s);
     if (!s)
         return error_set(err, ERR_NO_MEMORY, NULL, "out of memory");
     s->alone = options->alone;
-    s->path = mem_dup(options->path, strlen(options->path));
-    enum error_code rc = s->path ? open_files(s, options, err) : error_set(err, ERR_NO_MEMORY, NULL, "out of memory");
+    enum error_code rc = hostfs_resolve(options->path, real, err);
+    if (!rc) {
+        s->path = mem_dup(real, strlen(real));
+        rc = s->path ? open_files(s, options, err) : error_set(err, ERR_NO_MEMORY, NULL, "out of memory");
+    }
     if (rc) {
         store_close(s);
         return rc;
@@ -163,4 +242,9 @@ int64_t store_log_bytes(const struct store *s)
 
     snprintf(name, sizeof name, "%s-wal", s->path);
     return stat(name, &st) ? 0 : st.st_size;
+}
+
+int64_t store_lost(const struct store *s)
+{
+    return s->lost;
 }

@@ -10,6 +10,13 @@
 
 struct store;
 
+/* What to do about a database that has lost commits which were acknowledged, since its log was damaged, say. */
+enum store_loss {
+    STORE_REFUSES, /* it is not opened; but with `relaxed`, where the last commits may go with the power */
+    STORE_TELLS,   /* opened to be looked at: store_lost tells; writes are refused */
+    STORE_ACCEPTS  /* from now on it is as if they had never been */
+};
+
 struct store_options {
     const char *path;
     bool relaxed;
@@ -17,6 +24,7 @@ struct store_options {
     int64_t wal_limit; /* bytes of log after which a write checkpoints */
     bool wal_cut;      /* and cuts the log to nothing */
     bool alone;        /* the process has one thread, and may do with one connection */
+    enum store_loss loss;
     void (*on_commit)(void *context);
     void (*on_lead)(void *context);
     void *context;
@@ -24,7 +32,8 @@ struct store_options {
 
 /*
  * Opens, creates (mode 0660) or migrates the database.  Refuses, with what is wrong and what would be right: a directory
- * that is missing, not writable or open to others; a network file system; a file of a newer format.
+ * that is missing, not writable or open to others; a network file system; a file of a newer format, another program's, or
+ * with a second name; one that has lost commits.
  */
 enum error_code store_open(struct store **store, const struct store_options *options, struct error *err);
 void store_close(struct store *store);
@@ -39,9 +48,13 @@ enum error_code store_now(struct db *db, int64_t *now);
 /* The queue of commits. */
 struct commit *store_commit(struct store *store);
 
+/* The database file's one name. */
 const char *store_path(const struct store *store);
 
 /* Bytes of the log beside the database file; 0 where there is none. */
 int64_t store_log_bytes(const struct store *store);
+
+/* How many acknowledged commits were missing when it was opened. */
+int64_t store_lost(const struct store *store);
 
 #endif

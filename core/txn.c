@@ -16,6 +16,7 @@ enum error_code txn_load(struct txn *t, struct db *db)
         t->last_message = db_int(q, 1);
         t->last_fence = db_int(q, 2);
         t->last_bucket = db_int(q, 3);
+        t->commits = db_int(q, 4);
     }
     enum error_code rc = db_end(q);
     t->db = db;
@@ -36,7 +37,7 @@ void txn_forget(struct txn *t)
 enum error_code txn_flush(struct txn *t)
 {
     enum error_code rc = db_run(t->db, SQL_STATE_SAVE, DB_INT(t->now), DB_INT(t->last_message), DB_INT(t->last_fence),
-                                DB_INT(t->last_bucket));
+                                DB_INT(t->last_bucket), DB_INT(t->commits + 1));
     for (struct bucket *b = t->buckets; !rc && b; b = b->next) {
         if (!b->dirty)
             continue;

@@ -18,10 +18,11 @@ struct txn {
     struct arena arena; /* until the transaction's end */
     /* For what one mutation reads: values may be large and mutations many.  Whoever needs it resets it first. */
     struct arena scratch;
-    int64_t now;        /* the commit's time: at least the last commit's */
+    int64_t now; /* the commit's time: at least the last commit's */
     int64_t last_message;
     int64_t last_fence;
     int64_t last_bucket;
+    int64_t commits; /* that there were before this one */
     struct bucket *buckets;
     int64_t job;  /* number of the job under way, from 1 */
     bool touched; /* the job under way has taken a revision, id or fence */
@@ -34,7 +35,7 @@ enum error_code txn_load(struct txn *t, struct db *db);
 /* Forgets what is cached, for txn_load to read anew. */
 void txn_forget(struct txn *t);
 
-/* Writes back the state and changed buckets; they stay cached. */
+/* Writes back the state, one commit counted, and changed buckets; they stay cached. */
 enum error_code txn_flush(struct txn *t);
 
 /* To be called before each job's apply. */

@@ -5,12 +5,14 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "checksum.h"
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
@@ -26,7 +28,7 @@
  *
  * Taking a ticket is guarded by a byte of its own, held for a few system calls.  The last ticket given is a number in the file.
  */
-enum { GUARD = 0, COUNTER = 8 };
+enum { GUARD = 0, COUNTER = 8, NOTE = 16 };
 
 /* The bytes of tickets lie far behind everything that the file contains. */
 static const off_t first_ticket = (off_t)1 << 40;
@@ -224,6 +226,41 @@ enum error_code writelock_take(struct writelock *lock, int64_t deadline)
 void writelock_release(struct writelock *lock)
 {
     drop_ticket(lock);
+}
+
+/* As it lies in the file. */
+struct note {
+    uint64_t file;
+    int64_t commits, sum;
+};
+
+static int64_t note_sum(const struct note *note)
+{
+    return checksum_of(note, offsetof(struct note, sum));
+}
+
+void writelock_note(struct writelock *lock, uint64_t file, int64_t commits)
+{
+    struct note note = {.file = file, .commits = commits};
+
+    note.sum = note_sum(&note);
+    /* Where there is no room for it, nothing is noted, and nothing claimed. */
+    if (pwrite(lock->fd, &note, sizeof note, NOTE) != sizeof note)
+        log_line(LOG_WARNING, "the last commit's number cannot be kept in the lock file: %s", strerror(errno));
+}
+
+int64_t writelock_noted(const struct writelock *lock, uint64_t file)
+{
+    struct note note;
+
+    if (pread(lock->fd, &note, sizeof note, NOTE) != sizeof note || note.file != file || note.sum != note_sum(&note))
+        return 0;
+    return note.commits;
+}
+
+void writelock_forget(struct writelock *lock)
+{
+    writelock_note(lock, 0, 0);
 }
 
 void writelock_signal(struct writelock *lock)

@@ -31,6 +31,16 @@ void writelock_hurry(struct writelock *lock, int64_t until);
 /* The deadline that counts, of one that was given. */
 int64_t writelock_deadline(const struct writelock *lock, int64_t deadline);
 
+/*
+ * The number of the last commit known to be in the database: kept beside the log, so that commits which a damaged log has lost
+ * are missed.  file tells databases apart.  Under the lock.
+ */
+void writelock_note(struct writelock *lock, uint64_t file, int64_t commits);
+/* 0 where nothing is noted of that file. */
+int64_t writelock_noted(const struct writelock *lock, uint64_t file);
+/* Notes nothing any more: the content is another's. */
+void writelock_forget(struct writelock *lock);
+
 /* Tells whoever watches the lock file's attributes (wake.h) that something was committed. */
 void writelock_signal(struct writelock *lock);
 

@@ -49,23 +49,45 @@ static void progress(void *context, int64_t done, int64_t total)
     progress_at(&((struct report *)context)->progress, done, total);
 }
 
-static enum error_code check_store(struct report *r, struct store *store, struct check_counts *counts)
+/* Rows, by their own checksums, wherever they lie: on a damaged page some are sound. */
+static enum error_code check_rows(struct report *r, struct store *store, const struct check_sink *sink,
+                                  struct check_counts *counts)
 {
-    struct check_sink sink = {.finding = finding, .progress = progress, .context = r};
     struct db *db;
     enum error_code rc = store_reader(store, &db);
 
     if (rc)
         return rc;
+    db_be_lenient(db);
     progress_start(&r->progress, r->tool, "checking rows");
-    rc = check_contents(db, &sink, counts);
+    rc = check_contents(db, sink, counts);
     progress_clear(&r->progress);
+    store_reader_done(store, db, true);
+    return rc;
+}
+
+static enum error_code check_pages(struct report *r, struct store *store, const struct check_sink *sink,
+                                   struct check_counts *counts)
+{
+    struct db *db;
+    enum error_code rc = store_reader(store, &db);
+
+    if (rc)
+        return rc;
     progress_start(&r->progress, r->tool, "checking pages");
-    if (!rc)
-        rc = check_engine(db, &sink, counts);
+    rc = check_engine(db, sink, counts);
     progress_clear(&r->progress);
     store_reader_done(store, db, rc != ERR_OK);
     return rc;
+}
+
+static enum error_code check_store(struct report *r, struct store *store, struct check_counts *counts)
+{
+    struct check_sink sink = {.finding = finding, .progress = progress, .context = r};
+
+    check_loss(store_lost(store), &sink, counts);
+    enum error_code rc = check_rows(r, store, &sink, counts);
+    return rc ? rc : check_pages(r, store, &sink, counts);
 }
 
 static enum error_code check_stores(struct report *r, struct kvs *kvs, struct check_counts *counts)

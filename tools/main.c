@@ -17,7 +17,7 @@ enum { MESSAGE = 512 };
 static const char program[] = "kvs-maint";
 
 /* What a command does with the database before it runs. */
-enum opening { OPEN_EXISTING, OPEN_CREATE, OPEN_ITSELF };
+enum opening { OPEN_EXISTING, OPEN_CREATE, OPEN_INSPECT, OPEN_ITSELF };
 
 enum option_bit { BIT_FORCE = 1, BIT_QUICK = 2, BIT_BUCKET = 4, BIT_SINCE = 8, BIT_FOLLOW = 16, BIT_TOKEN = 32 };
 
@@ -31,15 +31,16 @@ static const struct command {
     unsigned options;
     const char *usage, *help;
 } commands[] = {
-    {"run", command_run, OPEN_EXISTING, ARG_NONE, 0, "run", "expire, settle leases, drop old markers, checkpoint"},
-    {"check", command_check, OPEN_EXISTING, ARG_NONE, 0, "check",
+    {"run", command_run, OPEN_EXISTING, ARG_NONE, BIT_FORCE, "run [--force]",
+     "expire, settle leases, drop old markers, checkpoint; --force: even where commits were lost"},
+    {"check", command_check, OPEN_INSPECT, ARG_NONE, 0, "check",
      "integrity, and what the store promises of its contents"},
     {"stats", command_stats, OPEN_EXISTING, ARG_NONE, 0, "stats", "sizes, buckets, topics"},
     {"backup", command_backup, OPEN_EXISTING, ARG_FILE, BIT_FORCE | BIT_QUICK, "backup [--force] [--quick] FILE",
      "a consistent copy, while the database is in use"},
     {"restore", command_restore, OPEN_ITSELF, ARG_FILE, BIT_FORCE, "restore [--force] FILE",
      "the content of a backup, while nothing uses the database"},
-    {"dump", command_dump, OPEN_EXISTING, ARG_OPTIONAL, BIT_FORCE | BIT_BUCKET, "dump [--bucket NAME] [--force] [FILE]",
+    {"dump", command_dump, OPEN_INSPECT, ARG_OPTIONAL, BIT_FORCE | BIT_BUCKET, "dump [--bucket NAME] [--force] [FILE]",
      "everything as JSON, one object a line"},
     {"load", command_load, OPEN_CREATE, ARG_OPTIONAL, 0, "load [FILE]", "what dump wrote, into empty buckets"},
     {"compact", command_compact, OPEN_EXISTING, ARG_NONE, BIT_FORCE, "compact [--force]",
@@ -293,9 +294,12 @@ static int run(struct tool *tool, const struct command *c)
 
     if (c->opening == OPEN_ITSELF)
         return c->run(tool);
-    if (c->opening == OPEN_EXISTING && !database_exists(tool->config.db_path))
+    if (c->opening != OPEN_CREATE && !database_exists(tool->config.db_path))
         return TOOL_PROBLEM;
-    tool->kvs = kvs_open(&tool->config, KVS_TOOL, message, sizeof message);
+    enum kvs_mode mode = c->opening == OPEN_INSPECT             ? KVS_INSPECT
+                         : c->run == command_run && tool->force ? KVS_ACCEPT
+                                                                : KVS_TOOL;
+    tool->kvs = kvs_open(&tool->config, mode, message, sizeof message);
     if (!tool->kvs) {
         log_line(LOG_ERROR, "%s (user %s)", message, user_name());
         return TOOL_PROBLEM;

@@ -28,7 +28,8 @@ static const int64_t leap = INT64_C(1) << 32;
 
 struct restore {
     const struct tool *tool;
-    const char *path; /* the database */
+    char real[PATH_MAX];
+    const char *path; /* the database's one name, which is `real` */
     struct progress progress;
     struct error err;
     struct writelock *lock;
@@ -176,6 +177,7 @@ static enum error_code raise_state(struct db *from, struct db *to, int64_t by)
     new.last_message = higher(new.last_message, old.last_message + by);
     new.last_fence = higher(new.last_fence, old.last_fence + by);
     new.last_bucket = higher(new.last_bucket, old.last_bucket);
+    new.commits = higher(new.commits, old.commits + by);
     new.now = higher(new.now, old.now);
     return txn_flush(&new);
 }
@@ -273,6 +275,8 @@ static enum error_code replace(struct restore *r)
     if (!rc)
         rc = db_checkpoint(db, true, &left);
     db_close(db);
+    if (!rc)
+        writelock_forget(r->lock);
     if (!rc && !tempfile_sync_directory(r->path))
         rc = ERR_INTERNAL;
     return rc;
@@ -299,8 +303,10 @@ static bool restore(struct restore *r)
 static bool may_begin(struct restore *r)
 {
     struct stat st;
-    enum error_code rc = hostfs_check(r->path, &r->err);
+    enum error_code rc = hostfs_resolve(r->tool->config.db_path, r->real, &r->err);
 
+    if (!rc)
+        rc = hostfs_check(r->path, &r->err);
     if (rc) {
         tool_failed("nothing was restored", rc, &r->err);
         return false;
@@ -342,7 +348,9 @@ static int summary(const struct restore *r)
 
 int command_restore(struct tool *tool)
 {
-    struct restore r = {.tool = tool, .path = tool->config.db_path, .err = ERROR_INIT};
+    struct restore r = {.tool = tool, .err = ERROR_INIT};
+
+    r.path = r.real;
 
     if (sodium_init() < 0)
         return tool_failed("nothing was restored", ERR_INTERNAL, NULL);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "log.h"
+#include "service.h"
 
 void tool_say(const struct tool *tool, const char *fmt, ...)
 {
@@ -68,7 +69,7 @@ bool tool_may_write(const struct tool *tool, const char *path)
     struct stat st;
 
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
-        snprintf(name, sizeof name, "%s%s", tool->config.db_path, own[i]);
+        snprintf(name, sizeof name, "%s%s", store_path(tool->kvs->file), own[i]);
         if (strcmp(path, name) == 0 || tool_same_file(path, name)) {
             log_line(LOG_ERROR, "%s belongs to the database itself: give another file", path);
             return false;

@@ -154,7 +154,7 @@ static const struct {
     {"UPDATE bucket SET metadata='[]'", CHECK_BUCKET, "no JSON object", 0},
     {"UPDATE bucket SET republish='{'", CHECK_BUCKET, "no JSON object", 0},
     {"UPDATE bucket SET description=CAST(x'ff' AS TEXT)", CHECK_BUCKET, "not UTF-8", 0},
-    {"INSERT INTO bucket SELECT 'a b',7,0,0,0,0,0,0,1,0,-1,-1,-1,'','{}',0,0,0,NULL; UPDATE state SET bucket=7",
+    {"INSERT INTO bucket SELECT 'a b',7,0,0,0,0,0,0,1,0,-1,-1,-1,'','{}',0,0,0,NULL; UPDATE state SET last_bucket=7",
      CHECK_BUCKET, "that is no bucket's name", 0},
     {"INSERT INTO bucket SELECT 'c',7,0,0,0,0,0,0,1,0,-1,-1,-1,'','{}',0,0,0,NULL", CHECK_BUCKET, "never given out", 0},
     {"INSERT INTO doomed VALUES(1)", CHECK_DOOMED, "marked for removal", 0},

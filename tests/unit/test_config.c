@@ -375,9 +375,11 @@ static void test_set(void)
     is_str(c.db_path, "/x/y", "a refused value changes nothing");
     ok(!config_set(&c, "max_value", "0", message, sizeof message) && c.max_value == 1048576,
        "nor does a refused number");
-    is_str(message, "max_value: must be an integer from 1 to 1073741824 bytes (the suffixes k, m and g are allowed)",
+    is_str(message, "max_value: must be an integer from 1 to 943718400 bytes (the suffixes k, m and g are allowed)",
            "the message says what would be right");
-    ok(config_set(&c, "max_value", "1G", message, sizeof message) && c.max_value == 1073741824, "the greatest size");
+    ok(config_set(&c, "max_value", "900M", message, sizeof message) && c.max_value == 943718400, "the greatest size");
+    ok(!config_set(&c, "max_value", "1000000000", message, sizeof message) && strstr(message, "943718400"),
+       "a value must fit a row of the database: %s", message);
     ok(!config_set(&c, "nothing", "1", message, sizeof message), "an unknown name is refused");
     is_str(message, "nothing: there is no such name", "... by its name");
     char small[8];

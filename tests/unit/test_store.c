@@ -9,7 +9,7 @@
 
 #include "service.h"
 
-static char dir[256], path[300];
+static char dir[256], path[400];
 
 static struct store *open_store(bool alone)
 {
@@ -39,7 +39,7 @@ static enum error_code refused(struct error *err)
 
 static mode_t mode_of(const char *end)
 {
-    char name[340];
+    char name[420];
     struct stat st;
     snprintf(name, sizeof name, "%s%s", path, end);
     return stat(name, &st) ? 0 : st.st_mode & 07777;
@@ -78,7 +78,7 @@ static void test_what_is_refused(void)
     store_close(open_store(false));
     sql("PRAGMA user_version=999");
     ok(refused(&err) && strstr(err.message, "999") && strstr(err.message, "newer"), "a_newer_format: %s", err.message);
-    sql("PRAGMA user_version=1");
+    sql("PRAGMA user_version=3");
     is_int(refused(&err), ERR_OK, "but_not_its_own");
     temp_dir_remove(dir, "kv.db");
     ok(refused(&err) && strstr(err.message, dir), "a_missing_directory: %s", err.message);
@@ -104,6 +104,94 @@ static enum error_code write_something(struct store *store)
 {
     struct commit_job job = {.apply = apply_lock};
     return commit_wait(store_commit(store), &job);
+}
+
+/* One lock and one log, whatever the name that a process comes by. */
+static void test_one_name(void)
+{
+    char link_path[320], dir_link[270], real[300];
+    struct error err;
+
+    store_close(open_store(false));
+    snprintf(real, sizeof real, "%s/kv.db", dir);
+    snprintf(link_path, sizeof link_path, "%s/other.db", dir);
+    snprintf(dir_link, sizeof dir_link, "%s-link", dir);
+    is_int(symlink("kv.db", link_path) || symlink(dir, dir_link), 0, "links_are_made");
+    snprintf(path, sizeof path, "%s", link_path);
+    struct store *store = open_store(false);
+    is_str(store_path(store), real, "a_symbolic_link_to_the_file");
+    is_int(write_something(store), ERR_OK, "is_written_through");
+    snprintf(link_path, sizeof link_path, "%s/other.db.lock", dir);
+    ok(access(link_path, F_OK) != 0, "without_a_lock_of_its_own");
+    store_close(store);
+    snprintf(path, sizeof path, "%s/kv.db", dir_link);
+    store = open_store(false);
+    is_str(store_path(store), real, "a_symbolic_link_to_its_directory");
+    store_close(store);
+    snprintf(path, sizeof path, "%s/nothing.db", dir);
+    is_int(symlink("not/there", path), 0, "a_link_to_nothing");
+    ok(refused(&err) && strstr(err.message, "link to nothing"), "is_refused: %s", err.message);
+    unlink(path);
+    is_int(link(real, path), 0, "a_hard_link");
+    ok(refused(&err) && strstr(err.message, "second name"), "is_refused: %s", err.message);
+    unlink(path);
+    snprintf(link_path, sizeof link_path, "%s/other.db", dir);
+    unlink(link_path);
+    unlink(dir_link);
+    snprintf(path, sizeof path, "%s", real);
+    is_int(refused(&err), ERR_OK, "with_one_name_it_is_opened_again");
+}
+
+static struct store *open_with(enum store_loss loss, bool relaxed, struct error *err)
+{
+    struct store_options options = {
+        .path = path, .relaxed = relaxed, .busy_timeout = 5000, .wal_limit = 1 << 20, .loss = loss};
+    struct store *store = NULL;
+
+    *err = (struct error)ERROR_INIT;
+    store_open(&store, &options, err);
+    return store;
+}
+
+/* Some commits in the log, which then loses its end. */
+static void lose_commits(void)
+{
+    struct error err;
+    char log[420];
+    struct store *store = open_with(STORE_ACCEPTS, false, &err);
+
+    snprintf(log, sizeof log, "%s-wal", path);
+    for (int i = 0; i < 5; i++)
+        write_something(store);
+    struct stat st;
+    store_close(store);
+    is_int(stat(log, &st) || truncate(log, st.st_size - 5000), 0, "the_log_is_cut");
+}
+
+static void test_lost_commits(void)
+{
+    struct error err;
+    struct store *store;
+
+    lose_commits();
+    ok(!open_with(STORE_REFUSES, false, &err) && strstr(err.message, "lost its last") &&
+           strstr(err.message, "kvs-maint check"),
+       "refused: %s", err.message);
+    store = open_with(STORE_TELLS, false, &err);
+    ok(store && store_lost(store) > 0 && store_lost(store) <= 2, "told");
+    is_int(store ? write_something(store) : ERR_INTERNAL, ERR_CORRUPT, "but_not_written");
+    store_close(store);
+    ok(!open_with(STORE_REFUSES, false, &err), "still_refused");
+    store_close(open_with(STORE_ACCEPTS, false, &err));
+    store = open_with(STORE_REFUSES, false, &err);
+    ok(store && !store_lost(store), "once_accepted_it_goes_on");
+    is_int(store ? write_something(store) : ERR_INTERNAL, ERR_OK, "with_writes");
+    store_close(store);
+    lose_commits();
+    store = open_with(STORE_REFUSES, true, &err);
+    ok(store != NULL, "relaxed_the_last_commits_may_go");
+    is_int(store ? write_something(store) : ERR_INTERNAL, ERR_OK, "and_it_goes_on");
+    store_close(store);
 }
 
 static void test_many_make_the_same_file(void)
@@ -164,6 +252,10 @@ int main(void)
     snprintf(path, sizeof path, "%s/kv.db", dir);
     test_files_are_the_groups_too();
     test_what_is_refused();
+    test_one_name();
+    test_lost_commits();
+    temp_dir_remove(dir, "kv.db");
+    mkdir(dir, 0700);
     test_many_make_the_same_file();
     test_one_connection_for_one_thread();
     temp_dir_remove(dir, "kv.db");

@@ -31,7 +31,7 @@ export function execute(program, args, { env = {}, input = '', cwd, begun = () =
   });
 }
 
-function sanitizers() {
+export function sanitizers() {
   const names = ['ASAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS', 'LSAN_OPTIONS'];
   return Object.fromEntries(names.filter((name) => process.env[name]).map((name) => [name, process.env[name]]));
 }
@@ -51,7 +51,7 @@ function params(pairs) {
   return Buffer.concat(parts);
 }
 
-function requestParams(endpoint, body) {
+export function requestParams(endpoint, body) {
   return {
     REQUEST_METHOD: 'POST',
     SCRIPT_NAME: '',
@@ -77,7 +77,7 @@ export function requestRecords(endpoint, text, keep = false) {
 }
 
 // The status and the body of a CGI answer; json is read from it when asked for.
-function parse(answer) {
+export function parse(answer) {
   const at = answer.indexOf('\r\n\r\n');
   const status = /^Status: (\d+)/im.exec(answer.subarray(0, at).toString());
   const text = answer.subarray(at + 4).toString();
