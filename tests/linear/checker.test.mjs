@@ -12,7 +12,7 @@ import { search } from './lib/search.mjs';
 import { Space } from './lib/space.mjs';
 
 const seed = Number(process.env.KVS_SEED ?? 20261128);
-const many = process.env.KVS_LONG ? 20 : 1;
+const many = process.env.KVS_LONG ? 5 : 1;
 
 function problemsOf(ops, { last, entries = null } = {}) {
   const space = new Space('t', SIZES);

@@ -29,7 +29,7 @@ const SIZE = long
   : {
       requests: 80,
       clients: 4,
-      cgi: 2,
+      cgi: 1,
       keys: { register: 2, counter: 1, list: 3, pair: 3 },
       faults: { kills: 1, pauses: 2, commands: 1 },
     };
@@ -120,6 +120,7 @@ describe(`histories of ${SIZE.requests} requests, seed ${seed}`, () => {
     it(`histories ${first} to ${end - 1} have an order`, async (t) => {
       for (let n = first; n < end; n++) judge(await makeHistory(cluster, n, totals), n, totals);
       tell(t, cluster.tally, totals);
+      assert.deepEqual(cluster.died, []);
       assert.ok(totals.ops > end * SIZE.requests * 0.5, 'most requests were answered');
     });
   }

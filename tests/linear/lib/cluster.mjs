@@ -12,6 +12,7 @@ export class Cluster {
     this.store.env.KVS_BUSY_TIMEOUT = String(BUSY_MS);
     this.servers = [this.store.socket, this.store.path('two')].map((socket) => ({ socket, child: null, kept: new Map() }));
     const none = () => ({ killed: 0, paused: 0 });
+    this.died = []; // servers that ended by themselves
     this.tally = { fcgi: none(), cgi: none(), maint: none(), cgiCalls: 0, maintCalls: 0 };
   }
 
@@ -27,7 +28,12 @@ export class Cluster {
 
   async serve(which) {
     const server = this.servers[which];
-    server.child = await this.store.serve(server.socket);
+    const child = await this.store.serve(server.socket);
+    server.child = child;
+    child.on('exit', (code, signal) => {
+      // Whoever ends it takes it out first.
+      if (server.child === child) this.died.push(`kvs.fcgi ended by itself: ${code ?? signal}`);
+    });
   }
 
   // False where the server is not there just now.
@@ -67,6 +73,7 @@ export class Cluster {
     } catch (error) {
       connection.close();
       if (error.syscall !== 'connect') return { lost: true };
+      if (this.died.length) throw new Error(`${this.died}\n${this.store.stderr}`);
       await sleep(2);
       return { unsent: true };
     }
@@ -88,7 +95,10 @@ export class Cluster {
 
   async stop() {
     for (const which of this.servers.keys()) this.signal(which, 'SIGCONT');
-    for (const { kept } of this.servers) for (const connection of kept.values()) connection.close();
+    for (const server of this.servers) {
+      server.child = null;
+      for (const connection of server.kept.values()) connection.close();
+    }
     await this.store.remove();
   }
 }

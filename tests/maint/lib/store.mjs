@@ -144,7 +144,7 @@ export class Store {
     const env = { ...this.env, ...requestParams(endpoint, text) };
     const { raw, err, signal } = await execute(path.join(BUILD, 'cgi/kvs.cgi'), [], { env, input: text, cwd: this.dir, begun });
     this.stderr += err;
-    return signal && !isWhole(raw) ? null : parse(raw);
+    return signal === 'SIGKILL' && !isWhole(raw) ? null : parse(raw);
   }
 
   // Starts a server, and waits until it can be talked to; the socket of one that was killed may lie there still.
