@@ -1,5 +1,5 @@
 // The checkers themselves: on histories made by hand, good ones and bad ones that differ in one answer; against all orders tried one
-// by one; and on histories of a store that has no fault, or one of a dozen kinds.
+// by one; and on histories of a store that has no fault, or one of fourteen kinds.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 

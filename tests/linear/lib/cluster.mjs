@@ -88,9 +88,9 @@ export class Cluster {
   // Runs a command of kvs-maint to its end, or to that which begun has in mind for it.
   async maint(args, begun) {
     this.tally.maintCalls++;
-    const { code, signal, err } = await this.store.maint(args, { begun });
+    const { code, signal, out, err } = await this.store.maint(args, { begun });
     if (code !== 0 && signal !== 'SIGKILL' && !/busy|lock/.test(err))
-      throw new Error(`kvs-maint ${args.join(' ')}: ${code ?? signal} ${err}`);
+      throw new Error(`kvs-maint ${args.join(' ')}: ${code ?? signal} ${out}${err}`);
   }
 
   async stop() {
