@@ -43,7 +43,8 @@ static const char *const setting[][2] = {
 /* What lies beside the database, and memory buckets. */
 static void remove_others(const struct service *s)
 {
-    static const char *const ends[] = {"kv.db-wal", "kv.db-shm", "mem.db", "mem.db-wal", "mem.db-shm"};
+    static const char *const ends[] = {"kv.db-wal",  "kv.db-shm",  "kv.db.lock", "mem.db",
+                                       "mem.db-wal", "mem.db-shm", "mem.db.lock"};
     char path[400];
 
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
