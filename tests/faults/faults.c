@@ -330,8 +330,8 @@ int main(int argc, char **argv)
     const char *wide = getenv("KVS_LONG"), *only = argc > 1 ? argv[1] : NULL;
     long stride = wide && wide[0] ? 1 : STRIDE;
 
-    db_global_init();
     shim_install();
+    db_global_init();
     silence_log();
     temp_dir(b.image_dir, sizeof b.image_dir);
     snprintf(b.image_path, sizeof b.image_path, "%s/kv.db", b.image_dir);

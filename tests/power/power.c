@@ -386,8 +386,8 @@ int main(void)
     long points = number("KVS_POINTS", wide && wide[0] ? POINTS_LONG : POINTS);
     bool good = true;
 
-    db_global_init();
     shim_install();
+    db_global_init();
     service_prepare(&s);
     service_configure(&s, "durability", "full");
     printf("# seed %ld\n", seed);

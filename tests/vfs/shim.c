@@ -371,6 +371,7 @@ void shim_install(void)
 {
     static sqlite3_vfs vfs;
 
+    sqlite3_config(SQLITE_CONFIG_MULTITHREAD); /* as the core would, for which it is too late then */
     shim.real = sqlite3_vfs_find(NULL);
     vfs = *shim.real; /* what is not replaced: randomness, the clock, extensions */
     vfs.pNext = NULL;

@@ -12,7 +12,7 @@
 
 #include "trace.h"
 
-/* Becomes the default VFS; once, after db_global_init. */
+/* Becomes the default VFS, below the layers of the core: once, before db_global_init. */
 void shim_install(void);
 
 /* From now on what happens in the directory goes into the trace; NULL, NULL: nothing does. */
