@@ -104,17 +104,18 @@ static bool is_zero(const unsigned char *p, size_t n)
 }
 
 /* Whether a page of a tree says that nothing lies in it; or one that a value goes on in, which begins with a zero. */
-static bool may_end_in_zeros(const unsigned char *page)
+static bool may_end_in_zeros(const unsigned char *page, sqlite3_int64 number)
 {
     enum { CONTENT = 5 }; /* where in a tree's page it says from where on it is filled, in two bytes */
+    const unsigned char *tree = number == 1 ? page + HEADER : page;
 
-    if (page[0] == 0)
+    if (tree[0] == 0)
         return !is_zero(page, DB_SUMS_PAGE);
-    return page[CONTENT] * 256 + page[CONTENT + 1] == DB_SUMS_PAGE - DB_SUMS_RESERVE;
+    return tree[CONTENT] * 256 + tree[CONTENT + 1] == DB_SUMS_PAGE - DB_SUMS_RESERVE;
 }
 
 /* Zeros at the end of any other page are a lost sector.  What is taken for a value's has the checksum of its row. */
-static bool is_unstamped(const unsigned char *page)
+static bool is_unstamped(const unsigned char *page, sqlite3_int64 number)
 {
     enum { SECTOR = 512 };
     const unsigned char *stamp = page + DB_SUMS_PAGE - DB_SUMS_RESERVE;
@@ -123,7 +124,7 @@ static bool is_unstamped(const unsigned char *page)
         return true;
     if (!is_zero(stamp, DB_SUMS_RESERVE))
         return false;
-    return !is_zero(page + DB_SUMS_PAGE - SECTOR, SECTOR) || may_end_in_zeros(page);
+    return !is_zero(page + DB_SUMS_PAGE - SECTOR, SECTOR) || may_end_in_zeros(page, number);
 }
 
 static int check_page(const struct file *f, unsigned char *page, sqlite3_int64 at, int rc)
@@ -136,7 +137,7 @@ static int check_page(const struct file *f, unsigned char *page, sqlite3_int64 a
         return code ? code : rc;
     }
     memcpy(&sum, page + DB_SUMS_PAGE - DB_SUMS_RESERVE, sizeof sum);
-    if (le64toh(sum) != sum_of(page, number) && !is_unstamped(page))
+    if (le64toh(sum) != sum_of(page, number) && !is_unstamped(page, number))
         return damaged(f, "page", number, "is damaged");
     memcpy(page + DB_SUMS_PAGE - DB_SUMS_RESERVE, unstamped, sizeof unstamped);
     return SQLITE_OK;
@@ -371,6 +372,9 @@ static int main_control(sqlite3_file *file, int op, void *argument)
     case DB_SUMS_LENIENT:
         f->lenient = *(int *)argument;
         return SQLITE_OK;
+    case DB_SUMS_FILE:
+        *(struct file **)argument = f;
+        return SQLITE_OK;
     case DB_SUMS_CONVERT:
         return convert(f, *(int *)argument);
     case SQLITE_FCNTL_CKPT_START:
@@ -433,6 +437,13 @@ static sqlite3_vfs *below(sqlite3_vfs *layer)
     return layer->pAppData;
 }
 
+/* Another layer may lie above: what SQLite calls the log's database need not be a file of this one. */
+static int find_main(struct file *log, const char *name)
+{
+    sqlite3_file *database = sqlite3_database_file_object(name);
+    return database->pMethods->xFileControl(database, DB_SUMS_FILE, &log->main);
+}
+
 static int layer_open(sqlite3_vfs *layer, const char *name, sqlite3_file *file, int flags, int *out_flags)
 {
     sqlite3_vfs *real = below(layer);
@@ -443,11 +454,11 @@ static int layer_open(sqlite3_vfs *layer, const char *name, sqlite3_file *file, 
         return real->xOpen(real, name, file, flags, out_flags);
     *f = (struct file){.real = (sqlite3_file *)(void *)(f + 1), .unsure = INT64_MAX, .announced = -1};
     f->real->pMethods = NULL;
-    int rc = real->xOpen(real, name, f->real, flags, out_flags);
-    if (rc == SQLITE_OK || f->real->pMethods)
+    int rc = log ? find_main(f, name) : SQLITE_OK;
+    if (rc == SQLITE_OK)
+        rc = real->xOpen(real, name, f->real, flags, out_flags);
+    if (f->real->pMethods)
         f->base.pMethods = log ? &log_methods : &main_methods;
-    if (log)
-        f->main = file_of(sqlite3_database_file_object(name));
     return rc;
 }
 

@@ -17,11 +17,12 @@ enum { DB_SUMS_PAGE = 4096, DB_SUMS_RESERVE = 8, DB_SUMS_FRAME = DB_SUMS_PAGE + 
 /* "kvs1" in the header's place for the application's id: whose database this is. */
 enum { DB_SUMS_APPLICATION = 0x6b767331 };
 
-/* What sqlite3_file_control tells or asks a database file; the argument is an int. */
+/* What sqlite3_file_control tells or asks a database file; the argument is an int but for one. */
 enum db_sums_control {
     DB_SUMS_ARE_THERE = 0x6b760001, /* gets whether its pages are compared with checksums */
     DB_SUMS_STAMP,                  /* checksums go into pages written from now on, whatever its header says */
     DB_SUMS_LENIENT,                /* 1: what is damaged is passed on as it is read; 0: no more */
+    DB_SUMS_FILE,   /* gets this layer's own file, a pointer: for its log, whatever other layers lie above */
     DB_SUMS_CONVERT /* 1: every page is being rewritten with its checksum; 0: the header says what came of it */
 };
 

@@ -40,7 +40,7 @@ static const char *const setting[][2] = {
     {"/queue/dequeue", "{\"topic\":\"leased\",\"leaseMs\":1000000}"},
 };
 
-/* What lies beside the database, and memory buckets. */
+/* What lies beside the database (the lock file knows of commits that are taken back with it), and memory buckets. */
 static void remove_others(const struct service *s)
 {
     static const char *const ends[] = {"kv.db-wal",  "kv.db-shm",  "kv.db.lock", "mem.db",
