@@ -1,4 +1,4 @@
-// Takes about 90 s.
+// Takes about 120 s.
 import { row } from './lib/suite.mjs';
 
 row('lighttpd-cgi');

@@ -14,6 +14,7 @@ const methods = (answer) => (answer.headers.allow ?? '').split(',').map((name) =
 const CUT_SHORT = [
   /mod_fcgid: can't get data from http client/,
   /AH01095: prefetch request body failed/,
+  /AH01075: Error dispatching request to : \(reading input brigade\)/,
   /AH01270: Error reading request entity data/,
   /"msg":"unexpected EOF"/,
 ];

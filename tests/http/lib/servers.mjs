@@ -16,7 +16,7 @@ import { unexpectedLines } from './logs.mjs';
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 const BUILD = process.env.KVS_BUILD ? path.resolve(process.env.KVS_BUILD) : ROOT;
 const START_MS = 30_000;
-const STOP_MS = 10_000;
+const STOP_MS = 60_000;
 const SANITIZERS = ['ASAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS', 'LSAN_OPTIONS'];
 
 export const TOKEN = 'test-token-6f1d2c';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
-import { EVERYTHING, TRANSPORT } from '../cases/index.mjs';
+import { EVERYTHING, PROCESSES, TRANSPORT } from '../cases/index.mjs';
 import { DEPLOYMENTS } from './deployments.mjs';
 import { startDeployment } from './servers.mjs';
 import { Session } from './session.mjs';
@@ -11,8 +11,8 @@ const LONG = Boolean(process.env.KVS_LONG);
 // Longer than any case takes on a slow machine; what the limit does is tested in streams.test.mjs.
 const STREAM_LIMIT = 600;
 
-// The rows of the matrix on which all cases run at every time, not in a long run only: one a transport.
-const WHOLE = ['lighttpd-fastcgi', 'lighttpd-cgi'];
+// The rows of the matrix on which more than TRANSPORT runs at every time, not in a long run only: one a transport.
+const MORE = { 'lighttpd-fastcgi': EVERYTHING, 'lighttpd-cgi': PROCESSES };
 
 // Registers the groups (modules of cases/) for one deployment.  Each module exports title and cases(test).
 export function suite(name, { mount = '/kvs', groups, leaks } = {}) {
@@ -39,7 +39,7 @@ export function suite(name, { mount = '/kvs', groups, leaks } = {}) {
 // looks for leaks where the cases are few.
 export function row(name) {
   for (const [i, mount] of (DEPLOYMENTS[name].mounts ?? ['/kvs', '/']).entries()) {
-    const whole = LONG || (i === 0 && WHOLE.includes(name));
-    suite(name, { mount, groups: whole ? EVERYTHING : TRANSPORT, leaks: !whole && name === 'lighttpd-cgi' });
+    const short = (i === 0 && MORE[name]) || TRANSPORT;
+    suite(name, { mount, groups: LONG ? EVERYTHING : short, leaks: i === 1 && !LONG && name === 'lighttpd-cgi' });
   }
 }
