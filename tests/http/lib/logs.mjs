@@ -31,6 +31,8 @@ const ORDINARY = [
   /^\{"level":"warn",.*"msg":"(admin endpoint disabled|automatic HTTPS is completely disabled|exiting; byeee|Caddyfile input is not formatted)/,
   // ... a client that left in the middle of a stream
   /^\{"level":"error",.*"msg":"aborting with incomplete response","error":"write tcp .*: (broken pipe|connection reset by peer)"/,
+  // ... and one whose stream was open when it stopped
+  /^\{"level":"error",.*"msg":"server shutdown","error":"context deadline exceeded"/,
   // the programs themselves
   /^(kvs\.fcgi|kvs\.cgi|kvs-maint)\[\d+\]: (info|debug): /,
   / (kvs\.fcgi|kvs\.cgi)\[\d+\]: (info|debug): /,
