@@ -14,7 +14,7 @@ const LATE = /.*stopped with requests that could not be answered in time\n/g;
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGUSR1'];
 
 const seed = Number(process.env.KVS_SEED ?? Math.floor(Math.random() * 2 ** 31));
-const rounds = Number(process.env.KVS_ROUNDS ?? (process.env.KVS_LONG ? 200 : 8));
+const rounds = Number(process.env.KVS_ROUNDS ?? (process.env.KVS_LONG ? 200 : 4));
 
 function asker(store) {
   return async (endpoint, body) => {

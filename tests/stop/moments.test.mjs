@@ -112,7 +112,7 @@ describe('kvs.fcgi is asked to stop', () => {
   it('while it tidies up', async (t) => {
     store.env.KVS_MAINT_INTERVAL = '1';
     const child = await store.serve();
-    for (let i = 0; i < 4; i += 1) {
+    for (let i = 0; i < 2; i += 1) {
       const mutations = Array.from({ length: 1000 }, (_, n) => ({ type: 'set', key: [i, n], value: n, ttl: 1 }));
       await store.ok('/kv/atomic', { mutations });
     }
@@ -123,7 +123,7 @@ describe('kvs.fcgi is asked to stop', () => {
 
   it('in the middle of an operation that takes many transactions', async (t) => {
     const child = await store.serve();
-    const batches = LONG ? 100 : 6;
+    const batches = LONG ? 100 : 3;
     for (let i = 0; i < batches; i += 1) {
       const mutations = Array.from({ length: 1000 }, (_, n) => ({ type: 'set', key: ['x', i, n], value: n }));
       await store.ok('/kv/atomic', { mutations });
@@ -161,7 +161,7 @@ describe('kvs.fcgi is asked to stop', () => {
   });
 
   it('while connections are kept for further requests', async (t) => {
-    for (let round = 0; round < (LONG ? 100 : 4); round += 1) {
+    for (let round = 0; round < (LONG ? 100 : 2); round += 1) {
       const child = await store.serve();
       let answered = 0;
       const one = async (i) => {

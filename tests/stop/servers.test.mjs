@@ -14,7 +14,7 @@ const EXIT_MS = 5000;
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGUSR1'];
 
 const seed = Number(process.env.KVS_SEED ?? Math.floor(Math.random() * 2 ** 31));
-const rounds = Number(process.env.KVS_ROUNDS ?? (process.env.KVS_LONG ? 100 : 4));
+const rounds = Number(process.env.KVS_ROUNDS ?? (process.env.KVS_LONG ? 100 : 2));
 
 // A server's own answer where nobody listens, and what it logs of that.  That a connection was cut is not among it.
 const SERVERS = {

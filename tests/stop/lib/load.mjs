@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { sleep } from '../../maint/lib/store.mjs';
 
 export const BIG = 'big'; // a bucket of large values
-export const LARGE = 700_000;
+export const LARGE = 300_000;
 
 // What fills the bucket that large answers come from.
 export async function prepare(ok) {
