@@ -66,7 +66,7 @@ packages_install() {
             packages_apt install --no-install-recommends $missing
         fi
     ) >&2 || return 1
-    for service in apache2 caddy fcgiwrap.socket fcgiwrap.service lighttpd nginx; do
+    for service in apache2 caddy fcgiwrap.socket fcgiwrap.service lighttpd nginx prometheus; do
         case " $missing " in
         *" ${service%.*} "*)
             if [ -d /run/systemd/system ]; then
