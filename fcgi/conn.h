@@ -61,6 +61,8 @@ struct conn {
     uint16_t id;
     int64_t content_length; /* as declared; -1: not */
     uint64_t body_len;      /* as received */
+    uint32_t params_len;    /* bytes of the parameters, */
+    uint32_t pairs;         /* and how many they are */
     bool keep;              /* FCGI_KEEP_CONN */
     bool unread;            /* bytes of the request are still to come */
     bool streaming;         /* sink->start was called */

@@ -53,6 +53,8 @@ static void adopt(struct conn *c, const struct inspect *in)
     c->keep = in->keep;
     c->content_length = in->content_length;
     c->body_len = in->body_len;
+    c->params_len = in->params_len;
+    c->pairs = in->pairs;
     c->unread = false;
 }
 

@@ -26,6 +26,7 @@ void inspect_init(struct inspect *in)
     in->padding_left = 0;
     in->side_len = 0;
     in->params_len = 0;
+    in->pairs = 0;
     in->pair_phase = 0;
     in->pair_more = 0;
     in->pair_len[0] = 0;
@@ -205,6 +206,7 @@ static void pair_step(struct inspect *in)
     if (in->pair_phase == 3 && in->pair_at == in->pair_len[1]) {
         if (in->pair_is_length && in->pair_len[1] > 0)
             in->content_length = in->pair_number;
+        in->pairs++;
         in->pair_phase = 0;
     }
 }

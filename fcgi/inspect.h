@@ -50,6 +50,8 @@ struct inspect {
     bool plain;             /* every byte so far can go to libfcgi as it came */
     int64_t content_length; /* CONTENT_LENGTH as sent; -1: none, or no number */
     uint64_t body_len;      /* STDIN bytes so far */
+    uint32_t params_len;    /* PARAMS bytes so far */
+    uint32_t pairs;         /* name-value pairs in them */
     unsigned char reply[INSPECT_REPLY_MAX];
     size_t reply_len;
     bool close; /* with INSPECT_REPLY: the connection ends with the reply */
@@ -66,7 +68,6 @@ struct inspect {
     size_t side_len;
 
     /* Where in a name-value pair it stands. */
-    uint32_t params_len;
     unsigned pair_phase; /* 0 and 1: the lengths of name and value; 2 and 3: their bytes */
     unsigned pair_more;  /* bytes of the length at hand still to come */
     uint32_t pair_len[2];

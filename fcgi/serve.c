@@ -8,7 +8,11 @@
 #include "gateway.h"
 #include "mem.h"
 
-enum { BODY_IN_ARENA = 32768 };
+enum {
+    BODY_IN_ARENA = 32768,
+    ROOM_FIXED = 24576, /* libfcgi's streams: buffers of 8, 8 and 1/2 KiB, and what belongs to them */
+    ROOM_PAIR = 80      /* a string's terminators and its allocation's head; places in a table that doubles */
+};
 
 /* The parameters as libfcgi has them; what is asked for is copied, so that libfcgi's own can go at once. */
 struct params {
@@ -89,9 +93,27 @@ static bool fill(struct conn *c, FCGX_Request *from)
     return true;
 }
 
+size_t serve_room(const struct conn *c)
+{
+    return ROOM_FIXED + c->params_len + (size_t)c->pairs * ROOM_PAIR;
+}
+
+/*
+ * libfcgi ends the process where it gets no memory.  So what it needs at most is allocated before and given back at once:
+ * this thread finds it where it was.
+ */
+static bool have_room(const struct conn *c)
+{
+    void *room = mem_alloc(serve_room(c));
+    mem_free(room);
+    return room != NULL;
+}
+
 enum serve_result serve_read(struct conn *c, int fd)
 {
     FCGX_Request from;
+    if (!have_room(c))
+        return SERVE_FAILED;
     FCGX_InitRequest(&from, -1, 0);
     from.ipcFd = fd;
     from.keepConnection = 1; /* else the first thing it does is to close fd */

@@ -12,6 +12,9 @@ enum serve_result {
     SERVE_LOST    /* as before, and libfcgi has closed fd */
 };
 
+/* Bytes that libfcgi allocates at most while it reads the request, what each allocation takes besides included. */
+size_t serve_room(const struct conn *c);
+
 /*
  * Fills c->request from the records that fd gives (the connection itself, where all of them wait to be read, or a
  * spool).  Nothing of it belongs to libfcgi afterwards.

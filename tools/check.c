@@ -27,7 +27,7 @@ static void add_finding(struct report *r, enum check_kind kind, const char *what
     cJSON_AddStringToObject(f, "kind", check_name(kind));
     cJSON_AddStringToObject(f, "what", line);
     cJSON_AddStringToObject(f, "advice", check_advice(kind));
-    cJSON_AddItemToArray(r->findings, f);
+    tool_json_add(r->findings, f);
 }
 
 static void finding(void *context, enum check_kind kind, const char *what)
@@ -36,7 +36,7 @@ static void finding(void *context, enum check_kind kind, const char *what)
 
     if (++r->of_kind[kind] > SHOWN)
         return;
-    if (r->findings) {
+    if (r->tool->json) {
         add_finding(r, kind, what);
         return;
     }
@@ -123,8 +123,8 @@ static int print_json(struct report *r, const struct check_counts *c)
     tool_json_int(json, "history", c->history);
     tool_json_int(json, "messages", c->messages);
     tool_json_int(json, "problems", c->findings);
-    cJSON_AddItemToObject(json, "findings", r->findings);
-    r->findings = NULL;
+    if (cJSON_AddItemToObject(json, "findings", r->findings))
+        r->findings = NULL;
     return tool_print_json(json);
 }
 

@@ -48,11 +48,11 @@ __attribute__((format(printf, 2, 3))) static void leave_out(struct dump *d, cons
     log_line(LOG_WARNING, "%s (kvs-maint check says more)", text);
 }
 
-/* One line; a damaged record leaves none. */
-static enum error_code put(struct dump *d, struct record *r, bool sound)
+/* One line, of what was read with that result; a damaged record leaves none. */
+static enum error_code put(struct dump *d, struct record *r, enum error_code read)
 {
     size_t before = d->text.len;
-    enum error_code rc = sound ? record_write(&d->text, r, &d->arena) : ERR_CORRUPT;
+    enum error_code rc = read ? read : record_write(&d->text, r, &d->arena);
 
     arena_reset(&d->arena);
     progress_at(&d->progress, ++d->done, d->total);
@@ -90,8 +90,7 @@ static enum error_code dump_rows(struct dump *d, const struct bucket *b, enum re
 
     while (!rc && db_step(q)) {
         struct record r = {.type = type, .bucket_name = b->name};
-        bool sound = entry_read(q, 0, b->id, &r.entry) == ERR_OK;
-        rc = put(d, &r, sound);
+        rc = put(d, &r, entry_read(q, 0, b->id, &r.entry));
     }
     return end_table(d, q, rc, "bucket ", b->name);
 }
@@ -121,7 +120,7 @@ static enum error_code each_bucket(struct dump *d, enum error_code (*visit)(stru
 static enum error_code dump_bucket(struct dump *d, struct bucket *b)
 {
     struct record r = {.type = RECORD_BUCKET, .bucket = *b};
-    return put(d, &r, true);
+    return put(d, &r, ERR_OK);
 }
 
 static enum error_code dump_contents(struct dump *d, struct bucket *b)
@@ -139,8 +138,8 @@ static enum error_code dump_messages(struct dump *d)
 
     while (!rc && db_step(q)) {
         struct record r = {.type = RECORD_MESSAGE};
-        bool sound = message_read(q, &r.message) == ERR_OK && message_payload(q, 16, &r.message) == ERR_OK;
-        rc = put(d, &r, sound);
+        rc = message_read(q, &r.message);
+        rc = put(d, &r, rc ? rc : message_payload(q, 16, &r.message));
     }
     return end_table(d, q, rc, "the queue", "");
 }
@@ -155,7 +154,7 @@ static enum error_code dump_dedupe(struct dump *d)
         r.message.topic = db_text(q, 0, &r.message.topic_len);
         r.message.dedupe = db_blob(q, 1, &r.message.dedupe_len);
         r.message.id = db_int(q, 2);
-        rc = put(d, &r, true);
+        rc = put(d, &r, ERR_OK);
     }
     return end_table(d, q, rc, "the table of dedupe ids", "");
 }
@@ -173,7 +172,7 @@ static enum error_code dump_locks(struct dump *d)
             r.lock.owner = db_text(q, 2, &r.lock.owner_len);
         r.lock.fence = db_int(q, 3);
         r.lock.expires = db_int(q, 4);
-        rc = put(d, &r, true);
+        rc = put(d, &r, ERR_OK);
     }
     return end_table(d, q, rc, "the table of locks", "");
 }
@@ -194,7 +193,7 @@ static enum error_code dump_head(struct dump *d)
         d->total = db_int(q, 0);
     if (q)
         rc = db_end(q);
-    return rc ? rc : put(d, &r, true);
+    return rc ? rc : put(d, &r, ERR_OK);
 }
 
 static enum error_code dump_all(struct dump *d)
@@ -214,7 +213,7 @@ static enum error_code dump_all(struct dump *d)
         rc = dump_locks(d);
     struct record end = {.type = RECORD_END, .lines = d->lines};
     if (!rc)
-        rc = put(d, &end, true);
+        rc = put(d, &end, ERR_OK);
     return rc ? rc : flush(d);
 }
 

@@ -325,6 +325,7 @@ int main(int argc, char **argv)
     char message[MESSAGE];
 
     log_init(program, LOG_INFO, false);
+    tool_json_init();
     int status = take_options(&tool, &given, argc, argv);
     if (status >= 0)
         return flush(status);

@@ -8,6 +8,7 @@
 #include "json_num.h"
 #include "json_scan.h"
 #include "record.h"
+#include "tool.h"
 #include "utf8.h"
 
 enum { NAME_MAX_BYTES = 256 };
@@ -63,7 +64,7 @@ static enum error_code get_value_text(const struct fields *f, const char *name, 
         return rc;
     cJSON *json = cJSON_ParseWithLength(text, len);
     if (!json)
-        return fields_bad(f, name, "a string of JSON text");
+        return tool_json_failed() ? ERR_NO_MEMORY : fields_bad(f, name, "a string of JSON text");
     cJSON_Delete(json);
     *v = (struct value){.data = (const unsigned char *)text, .len = len, .size = len, .encoding = VALUE_JSON};
     return ERR_OK;

@@ -197,38 +197,44 @@ static enum error_code raise(struct restore *r, struct db *from, struct db *to, 
     return rc;
 }
 
-/* Opens the database that is replaced; without it its counters are not known. */
-static struct db *open_old(struct restore *r)
+/* Opens the database that is replaced; without it its counters are not known.  An error where it is not one of ours. */
+static enum error_code open_old(struct restore *r, struct db **old)
 {
     struct error err = ERROR_INIT;
-    struct db *old = NULL;
     int64_t version = 0;
+    enum error_code rc = db_open(old, r->path, 0, &err);
 
-    if (db_open(&old, r->path, 0, &err))
-        return NULL;
-    if (db_user_version(old, &version) == ERR_OK && version >= 1 && version <= SCHEMA_VERSION)
-        return old;
+    if (!rc)
+        rc = db_user_version(*old, &version);
+    return !rc && (version < 1 || version > SCHEMA_VERSION) ? ERR_CORRUPT : rc;
+}
+
+/* Carries the counters on from what is replaced, or far beyond them where that cannot be read. */
+static enum error_code carry_on(struct restore *r, struct db *copy)
+{
+    struct db *old = NULL;
+    enum error_code rc = open_old(r, &old);
+
+    if (!rc)
+        rc = raise(r, old, copy, 0);
     db_close(old);
-    return NULL;
+    r->readable = rc == ERR_OK;
+    if (!rc || rc == ERR_NO_MEMORY) /* it may well be sound */
+        return rc;
+    r->raised = 0;
+    return raise(r, copy, copy, leap);
 }
 
 /* Brings the copy to this program's format, and its counters beyond those of what it replaces. */
 static enum error_code prepare_copy(struct restore *r)
 {
-    struct db *copy = NULL, *old = NULL;
+    struct db *copy = NULL;
     enum error_code rc = db_open(&copy, r->copy.path, 0, &r->err);
 
     if (!rc)
         rc = schema_prepare(copy, &r->err);
-    if (!rc && r->exists) {
-        old = open_old(r);
-        r->readable = old && raise(r, old, copy, 0) == ERR_OK;
-        if (!r->readable) {
-            r->raised = 0;
-            rc = raise(r, copy, copy, leap);
-        }
-    }
-    db_close(old);
+    if (!rc && r->exists)
+        rc = carry_on(r, copy);
     db_close(copy);
     return rc;
 }

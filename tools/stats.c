@@ -63,16 +63,17 @@ static enum error_code fill_memory(struct stats *s, struct bucket *b)
     return ERR_OK;
 }
 
-static void print_bucket(cJSON *json, const struct bucket *b, int64_t keys)
+/* list is the object of all of them, with --json. */
+static void print_bucket(const struct stats *s, cJSON *list, const struct bucket *b, int64_t keys)
 {
     bool memory = b->options.storage == BUCKET_MEMORY;
 
-    if (!json) {
+    if (!s->json) {
         printf("bucket %s: %lld keys, %lld values, %lld bytes, revision %lld%s\n", b->name, (long long)keys,
                (long long)b->held, (long long)b->bytes, (long long)b->revision, memory ? " (in memory)" : "");
         return;
     }
-    cJSON *bucket = cJSON_AddObjectToObject(json, b->name);
+    cJSON *bucket = cJSON_AddObjectToObject(list, b->name);
     tool_json_int(bucket, "keys", keys);
     tool_json_int(bucket, "values", b->held);
     tool_json_int(bucket, "bytes", b->bytes);
@@ -83,7 +84,7 @@ static void print_bucket(cJSON *json, const struct bucket *b, int64_t keys)
 static enum error_code print_buckets(struct stats *s)
 {
     struct db_query *q = db_start(s->db, SQL_BUCKET_LIST, DB_TEXT("", 0));
-    cJSON *json = s->json ? cJSON_AddObjectToObject(s->json, "buckets") : NULL;
+    cJSON *list = s->json ? cJSON_AddObjectToObject(s->json, "buckets") : NULL;
     enum error_code rc = ERR_OK;
     struct bucket b;
     int64_t gone;
@@ -94,17 +95,17 @@ static enum error_code print_buckets(struct stats *s)
         if (!rc)
             rc = b.options.storage == BUCKET_MEMORY ? fill_memory(s, &b) : expired_keys(s, &b, &gone);
         if (!rc)
-            print_bucket(json, &b, b.keys - gone);
+            print_bucket(s, list, &b, b.keys - gone);
     }
     enum error_code end = db_end(q);
     return rc ? rc : end;
 }
 
-static void print_topic(cJSON *json, const char *name, const struct message_counts *c, int64_t now)
+static void print_topic(const struct stats *s, cJSON *list, const char *name, const struct message_counts *c)
 {
-    int64_t age = c->ready && now > c->oldest ? now - c->oldest : 0;
+    int64_t age = c->ready && s->now > c->oldest ? s->now - c->oldest : 0;
 
-    if (!json) {
+    if (!s->json) {
         printf("topic %s: %lld ready, %lld delayed, %lld leased, %lld dead", name, (long long)c->ready,
                (long long)c->delayed, (long long)c->leased, (long long)c->dead);
         if (c->ready)
@@ -112,7 +113,7 @@ static void print_topic(cJSON *json, const char *name, const struct message_coun
         putchar('\n');
         return;
     }
-    cJSON *topic = cJSON_AddObjectToObject(json, name);
+    cJSON *topic = cJSON_AddObjectToObject(list, name);
     tool_json_int(topic, "ready", c->ready);
     tool_json_int(topic, "delayed", c->delayed);
     tool_json_int(topic, "leased", c->leased);
@@ -125,7 +126,7 @@ static void print_topic(cJSON *json, const char *name, const struct message_coun
 
 static enum error_code print_topics(struct stats *s)
 {
-    cJSON *json = s->json ? cJSON_AddObjectToObject(s->json, "topics") : NULL;
+    cJSON *list = s->json ? cJSON_AddObjectToObject(s->json, "topics") : NULL;
     const char *topic = "";
     size_t len = 0;
     struct message_counts counts;
@@ -135,34 +136,41 @@ static enum error_code print_topics(struct stats *s)
         rc = message_count(s->db, topic, len, s->now, &counts);
         if (rc)
             break;
-        print_topic(json, topic, &counts, s->now);
+        print_topic(s, list, topic, &counts);
     }
+    return rc;
+}
+
+/* In one snapshot. */
+static enum error_code print_all(struct stats *s, struct store *store)
+{
+    enum error_code rc = store_reader(store, &s->db);
+
+    if (rc)
+        return rc;
+    rc = db_read_begin(s->db);
+    if (!rc)
+        rc = print_sizes(s, store);
+    if (!rc)
+        rc = print_buckets(s);
+    if (!rc)
+        rc = print_topics(s);
+    db_read_end(s->db);
+    store_reader_done(store, s->db, rc != ERR_OK);
     return rc;
 }
 
 int command_stats(struct tool *tool)
 {
-    struct store *store = tool->kvs->file;
     struct stats s = {.kvs = tool->kvs,
                       .arena = ARENA_INIT,
                       .now = clock_now(),
                       .json = tool->json ? cJSON_CreateObject() : NULL};
-    enum error_code rc = store_reader(store, &s.db);
+    enum error_code rc = tool->json && !s.json ? ERR_NO_MEMORY : print_all(&s, tool->kvs->file);
 
-    if (rc)
-        return tool_failed("the database cannot be read", rc, NULL);
-    rc = db_read_begin(s.db);
-    if (!rc)
-        rc = print_sizes(&s, store);
-    if (!rc)
-        rc = print_buckets(&s);
-    if (!rc)
-        rc = print_topics(&s);
-    db_read_end(s.db);
-    store_reader_done(store, s.db, rc != ERR_OK);
     arena_free(&s.arena);
-    int status = rc ? tool_failed("the database cannot be read", rc, NULL) : TOOL_DONE;
-    if (!tool->json)
-        return status;
-    return tool_print_json(s.json) || status ? TOOL_PROBLEM : TOOL_DONE;
+    if (!rc)
+        return tool->json ? tool_print_json(s.json) : TOOL_DONE;
+    cJSON_Delete(s.json);
+    return tool_failed("the database cannot be read", rc, NULL);
 }

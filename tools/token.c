@@ -107,7 +107,7 @@ static int print_json(const struct tool *tool, const char *token, const char *ha
         const struct tool_values *v = values_of(tool, i);
         cJSON *list = v->count ? cJSON_AddArrayToObject(object, sources[i].name) : NULL;
         for (size_t n = 0; n < v->count; n++)
-            cJSON_AddItemToArray(list, cJSON_CreateString(v->list[n]));
+            tool_json_add(list, cJSON_CreateString(v->list[n]));
     }
     if (tool->expires)
         cJSON_AddStringToObject(object, "expires", tool->expires);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "log.h"
+#include "mem.h"
 #include "service.h"
 
 void tool_say(const struct tool *tool, const char *fmt, ...)
@@ -22,18 +23,46 @@ void tool_say(const struct tool *tool, const char *fmt, ...)
     putchar('\n');
 }
 
+/* cJSON hands its hooks no context. */
+static bool json_failed;
+
+static void *json_alloc(size_t n)
+{
+    void *p = mem_alloc(n);
+    json_failed |= !p;
+    return p;
+}
+
+void tool_json_init(void)
+{
+    cJSON_Hooks hooks = {json_alloc, mem_free};
+    cJSON_InitHooks(&hooks);
+    json_failed = false;
+}
+
+bool tool_json_failed(void)
+{
+    return json_failed;
+}
+
 int tool_print_json(cJSON *object)
 {
     char *text = object ? cJSON_PrintUnformatted(object) : NULL;
+    bool whole = text && !json_failed;
 
     cJSON_Delete(object);
-    if (!text) {
+    if (whole)
+        puts(text);
+    else
         log_line(LOG_ERROR, "out of memory");
-        return TOOL_PROBLEM;
-    }
-    puts(text);
     cJSON_free(text);
-    return TOOL_DONE;
+    return whole ? TOOL_DONE : TOOL_PROBLEM;
+}
+
+void tool_json_add(cJSON *array, cJSON *item)
+{
+    if (!cJSON_AddItemToArray(array, item))
+        cJSON_Delete(item);
 }
 
 void tool_json_int(cJSON *object, const char *name, int64_t n)

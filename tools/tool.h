@@ -43,8 +43,20 @@ tool_command command_run, command_check, command_stats, command_backup, command_
 /* The summary: a line on standard output, unless --quiet. */
 __attribute__((format(printf, 2, 3))) void tool_say(const struct tool *tool, const char *fmt, ...);
 
-/* Prints the object as one line and frees it.  NULL (no memory) is a problem. */
+/*
+ * Has cJSON allocate as everything else does.  To be called before any of it is used.  Where memory runs out, members of a
+ * report are missing; that is remembered, and the report is not printed.
+ */
+void tool_json_init(void);
+
+/* Whether memory has run out for cJSON since tool_json_init. */
+bool tool_json_failed(void);
+
+/* Prints the object as one line and frees it.  NULL, or one that is not whole for want of memory, is a problem. */
 int tool_print_json(cJSON *object);
+
+/* Adds the item to the array, which owns it then; where there is no memory the item is freed. */
+void tool_json_add(cJSON *array, cJSON *item);
 
 /* Adds an integer exactly, whatever its size. */
 void tool_json_int(cJSON *object, const char *name, int64_t n);

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "quiet.h"
 #include "service.h"
 #include "state.h"
 
@@ -108,19 +109,6 @@ static void scene_close(struct scene *scene)
     free(scene->file);
     free(scene->state);
     service_close(&scene->s);
-}
-
-void __sanitizer_set_report_fd(void *fd) __attribute__((weak));
-
-/* The log says a line for most failures, thousands of them; reports of sanitizers are still to be seen. */
-__attribute__((unused)) static void silence_log(void)
-{
-    int keep = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
-
-    if (__sanitizer_set_report_fd)
-        __sanitizer_set_report_fd((void *)(intptr_t)keep);
-    dup2(null, STDERR_FILENO);
-    close(null);
 }
 
 #endif

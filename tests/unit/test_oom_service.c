@@ -4,68 +4,10 @@
  * must end in the request's own answer or in 503 with nothing changed; the same request is then made again in the same
  * process and must succeed.
  */
-#include "mem.h"
-#include "scene.h"
+#include "oom_scene.h"
 #include "trials.h"
 
-/* SQLite allocates up to two thousand times a request, all the same to us: one in so many fails, but for KVS_LONG. */
-enum { STRIDE = 61 };
-
-/* --- SQLite's allocations --- */
-
-static struct {
-    sqlite3_mem_methods real;
-    long after; /* as mem_fail_after's */
-    int forever;
-} engine;
-
-static bool engine_fails(void)
-{
-    if (engine.after < 0)
-        return false;
-    if (engine.after > 0) {
-        engine.after--;
-        return false;
-    }
-    if (!engine.forever)
-        engine.after = -1;
-    return true;
-}
-
-static void *engine_malloc(int n)
-{
-    return engine_fails() ? NULL : engine.real.xMalloc(n);
-}
-
-static void *engine_realloc(void *p, int n)
-{
-    return engine_fails() ? NULL : engine.real.xRealloc(p, n);
-}
-
-static void engine_fail_after(long after, int forever)
-{
-    engine.after = after;
-    engine.forever = forever;
-}
-
-/* To be called before anything else of SQLite's.  Without its look-aside memory every allocation can be made to fail. */
-static void engine_wrap(void)
-{
-    sqlite3_config(SQLITE_CONFIG_GETMALLOC, &engine.real);
-    sqlite3_mem_methods wrapped = engine.real;
-    wrapped.xMalloc = engine_malloc;
-    wrapped.xRealloc = engine_realloc;
-    sqlite3_config(SQLITE_CONFIG_MALLOC, &wrapped);
-    sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0);
-}
-
 /* --- Requests --- */
-
-static void fail_after(bool in_engine, long after, int forever)
-{
-    mem_fail_after(in_engine ? -1 : after, forever);
-    engine_fail_after(in_engine ? after : -1, forever);
-}
 
 struct outcome {
     int status;
@@ -74,15 +16,6 @@ struct outcome {
         reached; /* the allocation that was to fail; with forever only, and true also where it would have been the next */
     char *body; /* owned */
 };
-
-static bool fails_now(void)
-{
-    void *ours = mem_alloc(1), *theirs = sqlite3_malloc(1);
-    bool fails = !ours || !theirs;
-    mem_free(ours);
-    sqlite3_free(theirs);
-    return fails;
-}
 
 /* The request, with the allocation after `after` others failing. */
 static struct outcome run_trial(struct service *s, const struct trial *t, bool in_engine, long after, int forever)
@@ -231,8 +164,8 @@ int main(int argc, char **argv)
 {
     struct scene scene;
     struct tally all = {.good = true};
-    const char *wide = getenv("KVS_LONG"), *only = argc > 1 ? argv[1] : NULL;
-    long stride = wide && wide[0] ? 1 : STRIDE;
+    const char *only = argc > 1 ? argv[1] : NULL;
+    const long stride = engine_stride(61);
 
     engine_wrap();
     engine_fail_after(-1, 0);
