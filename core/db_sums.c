@@ -103,28 +103,43 @@ static bool is_zero(const unsigned char *p, size_t n)
     return n == 0;
 }
 
-/* Whether a page of a tree says that nothing lies in it; or one that a value goes on in, which begins with a zero. */
-static bool may_end_in_zeros(const unsigned char *page, sqlite3_int64 number)
+static unsigned two_bytes(const unsigned char *p)
 {
-    enum { CONTENT = 5 }; /* where in a tree's page it says from where on it is filled, in two bytes */
-    const unsigned char *tree = number == 1 ? page + HEADER : page;
-
-    if (tree[0] == 0)
-        return !is_zero(page, DB_SUMS_PAGE);
-    return tree[CONTENT] * 256 + tree[CONTENT + 1] == DB_SUMS_PAGE - DB_SUMS_RESERVE;
+    return p[0] * 256U + p[1];
 }
 
-/* Zeros at the end of any other page are a lost sector.  What is taken for a value's has the checksum of its row. */
+/* Whether each cell of a tree's page begins as one can: with its size, or the page below it.  A lost sector does not. */
+static bool has_sound_cells(const unsigned char *page, const unsigned char *tree)
+{
+    enum {
+        COUNT = 3,
+        LEAF = 8,
+        LEAF_CELLS = 8,
+        INNER_CELLS = 12
+    }; /* places in a tree's page, a flag of its first byte */
+    bool leaf = tree[0] & LEAF;
+    const unsigned char *cells = tree + (leaf ? LEAF_CELLS : INNER_CELLS);
+
+    for (unsigned n = two_bytes(tree + COUNT); n; n--, cells += 2) {
+        if (cells + 2 > page + DB_SUMS_PAGE || two_bytes(cells) > DB_SUMS_PAGE - DB_SUMS_RESERVE - 4)
+            return false;
+        if (is_zero(page + two_bytes(cells), leaf ? 1 : 4))
+            return false;
+    }
+    return true;
+}
+
+/* What is taken for the rest of a long value begins with a zero, and has the checksum of its row. */
 static bool is_unstamped(const unsigned char *page, sqlite3_int64 number)
 {
-    enum { SECTOR = 512 };
     const unsigned char *stamp = page + DB_SUMS_PAGE - DB_SUMS_RESERVE;
+    const unsigned char *tree = number == 1 ? page + HEADER : page;
 
     if (memcmp(stamp, unstamped, sizeof unstamped) == 0)
         return true;
     if (!is_zero(stamp, DB_SUMS_RESERVE))
         return false;
-    return !is_zero(page + DB_SUMS_PAGE - SECTOR, SECTOR) || may_end_in_zeros(page, number);
+    return tree[0] ? has_sound_cells(page, tree) : !is_zero(page, DB_SUMS_PAGE);
 }
 
 static int check_page(const struct file *f, unsigned char *page, sqlite3_int64 at, int rc)
