@@ -92,3 +92,11 @@ const struct grant *auth_check(const struct auth *auth, const struct kvs_request
     *failed = !grant;
     return grant;
 }
+
+const char *auth_refusal(bool failed)
+{
+    return failed ? "the access token is not valid"
+                  : "no token came with the request: it needs Authorization: Bearer <token>, or where the web server "
+                    "keeps "
+                    "that header back X-KVS-Token: <token>";
+}

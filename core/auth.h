@@ -24,4 +24,7 @@ void auth_free(struct auth *auth);
  */
 const struct grant *auth_check(const struct auth *auth, const struct kvs_request *request, bool *failed);
 
+/* What to tell a request without a grant; failed as auth_check set it. */
+const char *auth_refusal(bool failed);
+
 #endif

@@ -14,8 +14,10 @@
 #include "storage.h"
 #include "view.h"
 
-/* Answers up to this size leave their memory to the next call. */
-enum { OUT_KEEP = 16384 };
+enum {
+    OUT_KEEP = 16384, /* answers up to this size leave their memory to the next call */
+    FAILED_LOGIN_MS = 250
+};
 
 void *call_args(struct call *call, size_t size)
 {
@@ -191,6 +193,15 @@ void call_answer(struct call *call, enum error_code rc)
     }
     sink->answer(sink, &response);
     call_free(call);
+}
+
+void call_answer_login(struct call *call, enum error_code rc)
+{
+    /* A CGI program would have to stay for it. */
+    bool late = call->failed_login && call->kvs->mode == KVS_FASTCGI;
+
+    if (!late || !hub_delay(call->kvs->hub, call, rc, FAILED_LOGIN_MS))
+        call_answer(call, rc);
 }
 
 void call_finish(struct call *call, enum error_code rc)

@@ -82,6 +82,12 @@ void call_drain(struct kvs *kvs);
 /* Writes the answer (out with 200, or err) and frees the call. */
 void call_answer(struct call *call, enum error_code rc);
 
+/*
+ * As call_answer, to a request that may have tried a token: whoever tries tokens that are none of ours waits for each
+ * answer.  Nobody else does: it is the answer that is late, not an address that is shut out.
+ */
+void call_answer_login(struct call *call, enum error_code rc);
+
 /* The head of a stream or of an error, with the header lines that this request needs. */
 void call_response(struct call *call, enum error_code rc, struct kvs_response *response, struct buf *headers);
 

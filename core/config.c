@@ -268,8 +268,18 @@ bool config_load(struct config *c, const char *argv0, char *message, size_t mess
         .io_timeout = 10000,
         .log_level = LOG_INFO,
     };
-    return config_set(c, "db_path", "kv.db", message, message_size) &&
-           config_file_load(c, argv0, message, message_size) && load_environment(c, message, message_size);
+    char ignored[4];
+    if (!config_set(c, "db_path", "kv.db", message, message_size))
+        return false;
+    if (config_file_load(c, argv0, message, message_size))
+        return load_environment(c, message, message_size);
+    load_environment(c, ignored, sizeof ignored);
+    return false;
+}
+
+bool config_has_token(const struct config *c)
+{
+    return c->access_token || c->tokens.first;
 }
 
 void config_free(struct config *c)
@@ -284,4 +294,6 @@ void config_free(struct config *c)
         *member = NULL;
     }
     token_free(&c->tokens);
+    mem_free(c->file);
+    c->file = NULL;
 }

@@ -15,7 +15,7 @@ enum config_durability { DURABILITY_FULL, DURABILITY_RELAXED };
 
 struct config {
     char *access_token; /* NULL where none is set; owned, wiped by config_free */
-    char *db_path;      /* default kv.db */
+    char *db_path;      /* default kv.db; a relative one in the file is meant from the file's directory */
     char *memory_path;  /* where storage: memory lives; default: a file on /dev/shm named after db_path's inode */
     char *allow_origin; /* NULL: no CORS */
     enum config_durability durability;
@@ -30,13 +30,15 @@ struct config {
     enum log_level log_level; /* default info */
     bool log_json;
     struct tokens tokens; /* of the file; the configuration's own */
+    char *file;           /* that was read, or could not be; NULL: there is none; owned */
 };
 
 /*
  * Reads the environment and the first configuration file found: KVS_CONFIG, kvs.conf beside the program (argv0's real
- * directory), .kvs.conf in the home directory of the user it runs as (the password database, not $HOME), sysconfdir.
+ * directory), kvs/kvs.conf beside DOCUMENT_ROOT, .kvs.conf in the home directory of the user it runs as (the password database, not $HOME), sysconfdir.
  * Environment wins over the file; flags are applied by the caller with config_set afterwards.
- * On failure returns false and writes one line without any secret into message.
+ * On failure returns false and writes one line without any secret into message; c then holds what could be read all the
+ * same, good for nothing but to tell the owner by his token.
  * A file that group or others can write, or that holds a token and that others can read, is refused; so are unknown
  * names, bad numbers, sections that are not known, tokens that lack something.
  */
@@ -47,6 +49,9 @@ bool config_load(struct config *c, const char *argv0, char *message, size_t mess
  * the name or value is not valid.
  */
 bool config_set(struct config *c, const char *name, const char *value, char *message, size_t message_size);
+
+/* Whether there is any token at all that could be let in. */
+bool config_has_token(const struct config *c);
 
 void config_free(struct config *c);
 

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <ini.h>
 #include <limits.h>
-#include <pwd.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,12 +18,13 @@
 #include <unistd.h>
 
 #include "mem.h"
+#include "user.h"
 
 #ifndef KVS_SYSCONFDIR
 #define KVS_SYSCONFDIR "/usr/local/etc"
 #endif
 
-enum { FILE_SIZE_MAX = 1 << 20, PASSWD_ROOM = 16384 };
+enum { FILE_SIZE_MAX = 1 << 20 };
 
 #define TOKEN_SECTION "token "
 
@@ -144,13 +144,22 @@ static bool parse(struct reading *r)
     return error == 0 || fail(r->to, "%s: out of memory", r->path);
 }
 
-/* Who may have written what is read here?  The user himself and root alone. */
+/*
+ * Who may have written what is read here?  The user himself, root, and the owner of the program, who can have it do
+ * whatever he likes anyway: on some hosts programs run as the web server's user, not as the one who uploaded them.
+ */
+static bool is_trusted(uid_t uid)
+{
+    uid_t owner;
+    return uid == geteuid() || uid == 0 || (user_of_program(&owner) && uid == owner);
+}
+
 static bool check_owner(const struct stat *st, const char *path, const struct complaint *to)
 {
     if (!S_ISREG(st->st_mode))
         return fail(to, "%s: is not a regular file", path);
-    if (st->st_uid != geteuid() && st->st_uid != 0)
-        return fail(to, "%s: must belong to the user that runs this program, or to root", path);
+    if (!is_trusted(st->st_uid))
+        return fail(to, "%s: must belong to the user that runs this program, to the program's owner or to root", path);
     if (st->st_mode & (S_IWGRP | S_IWOTH))
         return fail(to, "%s: others can write it; run: chmod go-w %s", path, path);
     if (st->st_size > FILE_SIZE_MAX)
@@ -203,6 +212,30 @@ out:
     return good;
 }
 
+/* dir/name; false where it is too long to be any file's. */
+static bool join_path(char path[PATH_MAX], const char *dir, const char *name)
+{
+    int n = snprintf(path, PATH_MAX, "%s/%s", dir, name);
+    return n > 0 && n < PATH_MAX;
+}
+
+/* What the file calls kv.db lies beside the file, wherever the program was started. */
+static bool from_directory(char **member, const char *before, const char *file, const struct complaint *to)
+{
+    char path[PATH_MAX];
+    const char *slash = strrchr(file, '/');
+
+    if (!*member || *member == before || **member == '/' || !slash)
+        return true;
+    int n = snprintf(path, sizeof path, "%.*s/%s", (int)(slash - file), file, *member);
+    char *copy = n > 0 && n < PATH_MAX ? mem_dup(path, (size_t)n) : NULL;
+    if (!copy)
+        return fail(to, "%s: %s", file, n < PATH_MAX ? "out of memory" : "a path in it is too long");
+    mem_free(*member);
+    *member = copy;
+    return true;
+}
+
 bool config_file_read(struct config *c, const char *path, bool *found, char *message, size_t message_size)
 {
     const struct complaint to = {message, message_size};
@@ -214,16 +247,11 @@ bool config_file_read(struct config *c, const char *path, bool *found, char *mes
     if (fd < 0)
         return errno == ENOENT || errno == ENOTDIR || fail(&to, "%s: %s", path, strerror(errno));
     *found = true;
-    bool good = read_open(c, fd, path, &to);
+    const char *db_path = c->db_path, *memory_path = c->memory_path;
+    bool good = read_open(c, fd, path, &to) && from_directory(&c->db_path, db_path, path, &to) &&
+                from_directory(&c->memory_path, memory_path, path, &to);
     close(fd);
     return good;
-}
-
-/* dir/name; false where it is too long to be any file's. */
-static bool join_path(char path[PATH_MAX], const char *dir, const char *name)
-{
-    int n = snprintf(path, PATH_MAX, "%s/%s", dir, name);
-    return n > 0 && n < PATH_MAX;
 }
 
 /*
@@ -242,15 +270,48 @@ static bool beside_program(char path[PATH_MAX], const char *argv0)
     return join_path(path, real, "kvs.conf");
 }
 
+/*
+ * kvs/kvs.conf in the directory that the document root lies in: where somebody with an FTP account alone can put what is
+ * not to be served.  The variable is the web server's, not its client's.
+ */
+static bool beside_root(char path[PATH_MAX])
+{
+    const char *root = getenv("DOCUMENT_ROOT");
+    char real[PATH_MAX];
+
+    if (!root || !root[0] || !realpath(root, real) || strcmp(real, "/") == 0)
+        return false;
+    *strrchr(real, '/') = 0;
+    return join_path(path, real, "kvs/kvs.conf");
+}
+
 /* .kvs.conf at home, as the password database has it: under a web server $HOME is anyone's. */
 static bool at_home(char path[PATH_MAX])
 {
-    struct passwd entry, *found = NULL;
-    char *room = mem_alloc(PASSWD_ROOM);
-    bool good = room && getpwuid_r(geteuid(), &entry, room, PASSWD_ROOM, &found) == 0 && found &&
-                found->pw_dir[0] == '/' && join_path(path, found->pw_dir, ".kvs.conf");
-    mem_free(room);
-    return good;
+    char home[PATH_MAX];
+    return user_home(geteuid(), home) && join_path(path, home, ".kvs.conf");
+}
+
+bool config_file_place(unsigned i, const char *argv0, char path[PATH_MAX])
+{
+    switch (i) {
+    case 0:
+        return beside_program(path, argv0);
+    case 1:
+        return beside_root(path);
+    case 2:
+        return at_home(path);
+    default:
+        return join_path(path, KVS_SYSCONFDIR, "kvs/kvs.conf");
+    }
+}
+
+/* Remembers which file was read, or was to be. */
+static bool set_file(struct config *c, const char *path, const struct complaint *to)
+{
+    mem_free(c->file);
+    c->file = mem_dup(path, strlen(path));
+    return c->file || fail(to, "%s: out of memory", path);
 }
 
 bool config_file_load(struct config *c, const char *argv0, char *message, size_t message_size)
@@ -260,15 +321,17 @@ bool config_file_load(struct config *c, const char *argv0, char *message, size_t
     bool found = false;
     const char *named = getenv("KVS_CONFIG");
     if (named && *named) {
-        if (!config_file_read(c, named, &found, message, message_size))
+        if (!set_file(c, named, &to) || !config_file_read(c, named, &found, message, message_size))
             return false;
         return found || fail(&to, "%s: no such file, but KVS_CONFIG names it", named);
     }
-    for (int place = 0; place < 3 && !found; place++) {
-        bool there = place == 0   ? beside_program(path, argv0)
-                     : place == 1 ? at_home(path)
-                                  : join_path(path, KVS_SYSCONFDIR, "kvs/kvs.conf");
-        if (there && !config_file_read(c, path, &found, message, message_size))
+    for (unsigned i = 0; i < CONFIG_FILE_PLACES && !found; i++) {
+        if (!config_file_place(i, argv0, path))
+            continue;
+        bool good = config_file_read(c, path, &found, message, message_size);
+        if ((found || !good) && !set_file(c, path, &to))
+            return false;
+        if (!good)
             return false;
     }
     return true;

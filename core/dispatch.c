@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "access.h"
+#include "clock.h"
 #include "listen.h"
 #include "metrics.h"
 #include "openapi.h"
@@ -144,6 +145,16 @@ static enum error_code check_access(struct call *call)
     return rc ? rc : op->allow(call);
 }
 
+/* A wait ends with the token that asked for it. */
+static void limit_wait(struct call *call)
+{
+    if (!call->wait_until || !call->grant || !call->grant->expires)
+        return;
+    int64_t until = clock_mono() + (call->grant->expires - clock_now());
+    if (until < call->wait_until)
+        call->wait_until = until;
+}
+
 static enum error_code parse_body(struct call *call)
 {
     static const char *const none[] = {NULL}, *const opaque[] = {"value", "payload", NULL};
@@ -159,6 +170,7 @@ static enum error_code parse_body(struct call *call)
     rc = call->op->parse ? call->op->parse(call) : call_fields(call, &f, none);
     if (!rc && access_is_limited(call))
         rc = check_access(call);
+    limit_wait(call);
     return rc ? rc : storage_find(call);
 }
 
@@ -170,7 +182,7 @@ enum error_code dispatch_prepare(struct call *call)
     if (!call->op || call->op->scope != SCOPE_PUBLIC) {
         call->grant = auth_check(call->kvs->auth, r, &call->failed_login);
         if (!call->grant)
-            return ERR_UNAUTHORIZED;
+            return error_set(&call->err, ERR_UNAUTHORIZED, NULL, "%s", auth_refusal(call->failed_login));
     }
     if (!call->op)
         return error_set(&call->err, ERR_NOT_FOUND, NULL, "there is no such endpoint");

@@ -359,10 +359,19 @@ static void send(struct watcher *w, int64_t mono, int64_t *next)
         *next = w->stream.until;
 }
 
+/* Before anything is read, so that nobody is told what came after his token's time. */
+static void end_expired(struct feed *f, int64_t mono, int64_t *next)
+{
+    for (struct watcher *w = f->watchers; w; w = w->next)
+        if (!w->reason && stream_expired(&w->stream, mono, next))
+            w->reason = "expired";
+}
+
 void feed_tick(struct feed *f, struct db *db, bool news, int64_t mono, int64_t *next)
 {
     bool waits = false;
 
+    end_expired(f, mono, next);
     if (news || f->unread || f->position < 0)
         look_at(f, db);
     for (struct watcher **at = &f->watchers; *at;) {

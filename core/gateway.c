@@ -14,11 +14,12 @@ static const char *variable(gateway_get get, void *context, const char *name)
     return value && *value ? value : NULL;
 }
 
-/* The first of the NULL-terminated names that is set. */
-static const char *first_of(gateway_get get, void *context, const char *const *names)
+/* The first of the NULL-terminated names that is set, and in *name which one. */
+static const char *first_of(gateway_get get, void *context, const char *const *names, const char **name)
 {
     for (; *names; names++) {
         const char *value = variable(get, context, *names);
+        *name = value ? *names : NULL;
         if (value)
             return value;
     }
@@ -85,7 +86,7 @@ bool gateway_request(struct kvs_request *request, gateway_get get, void *context
     request->method = method_of(variable(get, context, "REQUEST_METHOD"));
     request->path = gateway_path(&location, arena);
     request->query = query_of(get, context);
-    request->authorization = first_of(get, context, authorization);
+    request->authorization = first_of(get, context, authorization, &request->authorization_name);
     request->token = variable(get, context, "HTTP_X_KVS_TOKEN");
     request->content_type = variable(get, context, "CONTENT_TYPE");
     request->accept = variable(get, context, "HTTP_ACCEPT");

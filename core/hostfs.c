@@ -11,25 +11,37 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* Magic numbers of network file systems, from statfs(2). */
-static const struct {
+/* Magic numbers of file systems, from statfs(2). */
+static const struct kind {
     unsigned long magic;
     const char *name;
-} network[] = {
-    {0x6969, "NFS"},
-    {0x517b, "SMB"},
-    {0xff534d42, "CIFS"},
-    {0xfe534d42, "SMB2"},
-    {0x5346414f, "AFS"},
-    {0x73757245, "Coda"},
-    {0x564c, "NCP"},
-    {0x01021997, "9P"},
-    {0x00c36400, "Ceph"},
-    {0x0bd00bd0, "Lustre"},
-    {0x19830326, "BeeGFS"},
-    {0x47504653, "GPFS"},
-    {0x786f4256, "a shared folder of VirtualBox"},
-    {0xbacbacbc, "a shared folder of VMware"},
+    bool network;
+} kinds[] = {
+    {0x6969, "NFS", true},
+    {0x517b, "SMB", true},
+    {0xff534d42, "CIFS", true},
+    {0xfe534d42, "SMB2", true},
+    {0x5346414f, "AFS", true},
+    {0x73757245, "Coda", true},
+    {0x564c, "NCP", true},
+    {0x01021997, "9P", true},
+    {0x00c36400, "Ceph", true},
+    {0x0bd00bd0, "Lustre", true},
+    {0xef53, "ext4", false},
+    {0x58465342, "XFS", false},
+    {0x9123683e, "Btrfs", false},
+    {0x2fc12fc1, "ZFS", false},
+    {0x01021994, "tmpfs", false},
+    {0x794c7630, "overlay", false},
+    {0xf2f52010, "F2FS", false},
+    {0x3153464a, "JFS", false},
+    {0x52654973, "ReiserFS", false},
+    {0x65735546, "FUSE", false},
+    {0x4d44, "FAT", false},
+    {0x19830326, "BeeGFS", true},
+    {0x47504653, "GPFS", true},
+    {0x786f4256, "a shared folder of VirtualBox", true},
+    {0xbacbacbc, "a shared folder of VMware", true},
 };
 
 static enum error_code refuse(struct error *err, const char *dir, const char *why)
@@ -37,65 +49,107 @@ static enum error_code refuse(struct error *err, const char *dir, const char *wh
     return error_set(err, ERR_INTERNAL, NULL, "the database's directory %s %s", dir, why);
 }
 
-static enum error_code check_kind(const char *dir, struct error *err)
+static enum error_code too_long(struct error *err)
 {
-    struct statfs fs;
-
-    if (statfs(dir, &fs))
-        return refuse(err, dir, strerror(errno));
-    for (size_t i = 0; i < sizeof network / sizeof network[0]; i++)
-        if (((unsigned long)fs.f_type & 0xffffffffUL) == network[i].magic)
-            return error_set(err, ERR_INTERNAL, NULL,
-                             "the database's directory %s is on a network file system (%s), where its log cannot be "
-                             "shared safely: set KV_DB_PATH to a local disk",
-                             dir, network[i].name);
-    return ERR_OK;
+    return error_set(err, ERR_INTERNAL, NULL, "the database's path is too long");
 }
 
-/* The web server's document root, where it tells: whatever lies below could be downloaded. */
-static enum error_code check_root(const char *dir, struct error *err)
+static const struct kind *kind_of(const struct statfs *fs)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (((unsigned long)fs->f_type & 0xffffffffUL) == kinds[i].magic)
+            return &kinds[i];
+    return NULL;
+}
+
+void hostfs_kind_name(const char *path, char *text, size_t size)
+{
+    struct statfs fs = {0};
+    bool known = statfs(path, &fs) == 0;
+    const struct kind *kind = known ? kind_of(&fs) : NULL;
+
+    if (kind)
+        snprintf(text, size, "%s", kind->name);
+    else
+        snprintf(text, size, "of kind 0x%lx", (unsigned long)fs.f_type & 0xffffffffUL);
+}
+
+enum error_code hostfs_kind(const char *path, struct error *err)
+{
+    char dir[PATH_MAX];
+    struct statfs fs;
+
+    if (!hostfs_directory_of(path, dir))
+        return too_long(err);
+    if (statfs(dir, &fs))
+        return refuse(err, dir, strerror(errno));
+    const struct kind *kind = kind_of(&fs);
+    if (!kind || !kind->network)
+        return ERR_OK;
+    return error_set(err, ERR_INTERNAL, NULL,
+                     "the database's directory %s is on a network file system (%s), where its log cannot be "
+                     "shared safely: set KV_DB_PATH or db_path to a local disk",
+                     dir, kind->name);
+}
+
+enum hostfs_place hostfs_place(const char *dir)
 {
     const char *root = getenv("DOCUMENT_ROOT");
     char real_root[PATH_MAX], real_dir[PATH_MAX];
 
     if (!root || !root[0] || !realpath(root, real_root) || !realpath(dir, real_dir) || !strcmp(real_root, "/"))
-        return ERR_OK;
+        return HOSTFS_UNKNOWN;
     size_t n = strlen(real_root);
-    if (strncmp(real_dir, real_root, n) || (real_dir[n] && real_dir[n] != '/'))
+    bool outside = strncmp(real_dir, real_root, n) || (real_dir[n] && real_dir[n] != '/');
+    return outside ? HOSTFS_OUTSIDE : HOSTFS_BELOW;
+}
+
+/* Whatever lies below the document root could be downloaded. */
+enum error_code hostfs_root(const char *path, struct error *err)
+{
+    char dir[PATH_MAX];
+
+    if (!hostfs_directory_of(path, dir))
+        return too_long(err);
+    if (hostfs_place(dir) != HOSTFS_BELOW)
         return ERR_OK;
     return refuse(err, dir,
                   "is below the web server's document root, where anyone could download the database: set "
-                  "KV_DB_PATH to a place outside of it");
+                  "KV_DB_PATH or db_path to a place outside of it");
 }
 
-static enum error_code check_directory(const char *dir, struct error *err)
+enum error_code hostfs_directory(const char *path, struct error *err)
 {
+    char dir[PATH_MAX];
     struct stat st;
 
+    if (!hostfs_directory_of(path, dir))
+        return too_long(err);
     if (stat(dir, &st))
         return error_set(err, ERR_INTERNAL, NULL,
                          "the database's directory %s cannot be used: %s (make it, or set "
-                         "KV_DB_PATH)",
+                         "KV_DB_PATH or db_path)",
                          dir, strerror(errno));
     if (!S_ISDIR(st.st_mode))
-        return refuse(err, dir, "is no directory: set KV_DB_PATH to a file in a directory");
+        return refuse(err, dir, "is no directory: set KV_DB_PATH or db_path to a file in a directory");
     if ((st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX))
         return refuse(err, dir, "can be written by everyone: chmod o-w it");
     if (access(dir, W_OK | X_OK))
         return refuse(err, dir,
-                      errno == EROFS ? "is on a read-only file system: set KV_DB_PATH elsewhere"
+                      errno == EROFS ? "is on a read-only file system: set KV_DB_PATH or db_path elsewhere"
                                      : "cannot be written by this user: chown or chmod it");
     return ERR_OK;
 }
 
-static enum error_code check_file(const char *path, struct error *err)
+enum error_code hostfs_file(const char *path, struct error *err)
 {
     struct stat st;
 
     if (stat(path, &st))
         return ERR_OK;
     if (!S_ISREG(st.st_mode))
-        return error_set(err, ERR_INTERNAL, NULL, "the database %s is no regular file: set KV_DB_PATH", path);
+        return error_set(err, ERR_INTERNAL, NULL, "the database %s is no regular file: set KV_DB_PATH or db_path",
+                         path);
     /* Its log and lock are named after it: who comes by another name does not see them. */
     if (st.st_nlink > 1)
         return error_set(err, ERR_INTERNAL, NULL,
@@ -111,8 +165,7 @@ static enum error_code check_file(const char *path, struct error *err)
     return ERR_OK;
 }
 
-/* False where the path is too long. */
-static bool directory_of(const char *path, char dir[PATH_MAX])
+bool hostfs_directory_of(const char *path, char dir[PATH_MAX])
 {
     const char *slash = strrchr(path, '/');
     size_t n = slash ? (size_t)(slash - path) : 1;
@@ -126,11 +179,6 @@ static bool directory_of(const char *path, char dir[PATH_MAX])
     return true;
 }
 
-static enum error_code too_long(struct error *err)
-{
-    return error_set(err, ERR_INTERNAL, NULL, "the database's path is too long");
-}
-
 /* The name of a file that is yet to be made; as it was given where its directory is not there, for hostfs_check to say so. */
 static enum error_code resolve_new(const char *path, char real[PATH_MAX], struct error *err)
 {
@@ -142,7 +190,7 @@ static enum error_code resolve_new(const char *path, char real[PATH_MAX], struct
         return error_set(err, ERR_INTERNAL, NULL,
                          "the database %s is a symbolic link to nothing: make the directory it leads to, or remove it",
                          path);
-    if (!directory_of(path, dir))
+    if (!hostfs_directory_of(path, dir))
         return too_long(err);
     int n = realpath(dir, real_dir) ? snprintf(real, PATH_MAX, "%s/%s", real_dir[1] ? real_dir : "", name)
                                     : snprintf(real, PATH_MAX, "%s", path);
@@ -151,11 +199,7 @@ static enum error_code resolve_new(const char *path, char real[PATH_MAX], struct
 
 enum error_code hostfs_resolve(const char *path, char real[PATH_MAX], struct error *err)
 {
-    char dir[PATH_MAX];
-
-    if (!directory_of(path, dir))
-        return too_long(err);
-    enum error_code rc = check_root(dir, err);
+    enum error_code rc = hostfs_root(path, err);
     if (rc || realpath(path, real))
         return rc;
     if (errno == ENOENT)
@@ -166,16 +210,12 @@ enum error_code hostfs_resolve(const char *path, char real[PATH_MAX], struct err
 
 enum error_code hostfs_check(const char *path, struct error *err)
 {
-    char dir[PATH_MAX];
-
-    if (!directory_of(path, dir))
-        return too_long(err);
-    enum error_code rc = check_directory(dir, err);
+    enum error_code rc = hostfs_directory(path, err);
     if (!rc)
-        rc = check_kind(dir, err);
+        rc = hostfs_kind(path, err);
     if (!rc)
-        rc = check_root(dir, err);
-    return rc ? rc : check_file(path, err);
+        rc = hostfs_root(path, err);
+    return rc ? rc : hostfs_file(path, err);
 }
 
 static int take_owner(int fd, const char *path, const char *like)
@@ -185,7 +225,7 @@ static int take_owner(int fd, const char *path, const char *like)
 
     if (geteuid() != 0)
         return 0;
-    if (!like && directory_of(path, dir))
+    if (!like && hostfs_directory_of(path, dir))
         like = dir;
     if (!like || stat(like, &st))
         return -1;

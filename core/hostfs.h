@@ -5,6 +5,8 @@
 #define KVS_HOSTFS_H
 
 #include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 #include "error.h"
 
@@ -16,12 +18,31 @@
 enum error_code hostfs_resolve(const char *path, char real[PATH_MAX], struct error *err);
 
 /*
- * Checks the directory of the database file (and the file, where it exists), by its one name: there, writable, not open to
- * others, not on a network file system (the log's shared memory does not work there), not below DOCUMENT_ROOT; the file
- * regular and without a second name.  ERR_INTERNAL with a
- * message that says what is wrong and what to do.
+ * What has to hold of the place of the database file at path.  Each is ERR_OK, or ERR_INTERNAL with a message that says what
+ * is wrong and what to do.  Each assumes that the one before it holds.
  */
+
+/* Its directory is there, writable and not open to others. */
+enum error_code hostfs_directory(const char *path, struct error *err);
+/* It is not on a network file system, where the log's shared memory does not work. */
+enum error_code hostfs_kind(const char *path, struct error *err);
+/* It is not below DOCUMENT_ROOT, where the web server tells it. */
+enum error_code hostfs_root(const char *path, struct error *err);
+/* The file, where it exists, can be read and written, and not by everyone. */
+enum error_code hostfs_file(const char *path, struct error *err);
+
+/* All of these. */
 enum error_code hostfs_check(const char *path, struct error *err);
+
+/* The directory part of path, "." where it has none.  False where the path is too long. */
+bool hostfs_directory_of(const char *path, char dir[PATH_MAX]);
+
+/* Whether the place lies in the web server's document root or below it, where the server tells it. */
+enum hostfs_place { HOSTFS_OUTSIDE, HOSTFS_BELOW, HOSTFS_UNKNOWN };
+enum hostfs_place hostfs_place(const char *dir);
+
+/* The name of the kind of file system that path lies on, "ext4"; "of kind 0x…" where it is a rare one. */
+void hostfs_kind_name(const char *path, char *text, size_t size);
 
 /*
  * Makes an empty file of the database's, mode 0660 whatever the umask; where there is one it stays.  What root makes (a

@@ -16,7 +16,6 @@
 #include "metrics.h"
 
 enum {
-    FAILED_LOGIN_MS = 250,
     WAL_LIMIT_FCGI = 8 << 20,
     WAL_LIMIT_CGI = 1 << 20, /* whoever opens the file next may have to read all of it */
     MAINT_SLICE_MS = 10,     /* of maintenance at a time, in a tick */
@@ -72,6 +71,11 @@ struct kvs *kvs_open(const struct config *config, enum kvs_mode mode, char *mess
         mem_free(kvs);
         return NULL;
     }
+    if (mode != KVS_TOOL && !config_has_token(config)) {
+        snprintf(message, message_size, "no access token: set ACCESS_TOKEN, or access_token in kvs.conf");
+        mem_free(kvs);
+        return NULL;
+    }
     db_global_init();
     pthread_mutex_init(&kvs->memory_mutex, NULL);
     kvs->config = config;
@@ -116,18 +120,6 @@ static void answer_no_memory(struct kvs_request *request)
     request->sink->answer(request->sink, &response);
 }
 
-/*
- * Whoever tries tokens waits for each answer.  Nobody else does: it is the answer that is late, not an address that is shut
- * out.  A CGI program would have to stay for it.
- */
-static void refuse(struct call *call, enum error_code rc)
-{
-    bool late = rc == ERR_UNAUTHORIZED && call->failed_login && call->kvs->mode == KVS_FASTCGI;
-
-    if (!late || !hub_delay(call->kvs->hub, call, rc, FAILED_LOGIN_MS))
-        call_answer(call, rc);
-}
-
 void kvs_handle(struct kvs *kvs, struct kvs_request *request)
 {
     request->core = NULL;
@@ -139,8 +131,10 @@ void kvs_handle(struct kvs *kvs, struct kvs_request *request)
         return;
     }
     enum error_code rc = atomic_load(&kvs->stopping) ? ERR_STOPPING : dispatch_prepare(call);
-    if (rc)
-        refuse(call, rc);
+    if (rc == ERR_UNAUTHORIZED)
+        call_answer_login(call, rc);
+    else if (rc)
+        call_answer(call, rc);
     else
         call_run(call);
 }

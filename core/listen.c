@@ -228,6 +228,8 @@ static void tick_one(struct listener *l, struct db *db, int64_t mono, int64_t *n
     long behind = l->stream.gone ? 0 : stream_flush(&l->stream, mono);
     if (behind > STREAM_BACKLOG_MAX)
         l->reason = "slow";
+    if (!l->reason && stream_expired(&l->stream, mono, next))
+        l->reason = "expired";
     if (!l->reason && mono >= l->stream.until)
         l->reason = "limit";
     if (!l->busy && !l->reason && !l->stream.gone && take_if_due(l, db, mono, next))

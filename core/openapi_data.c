@@ -78,8 +78,8 @@ const struct openapi_operation openapi_operations[] = {
     {"/metrics", "Counters and sizes for Prometheus", "", NULL, "text/plain"},
     {"/openapi.json", "This description", "",
      "openapi:string! info:any! servers:any[]! security:any[]! paths:any! components:any!", NULL},
-    {"/health", "Whether the database can be read", "", "ok:boolean! uptime:number! version:string! mode:string!",
-     NULL},
+    {"/health", "Whether the database can be read; with an admin token, what is right and wrong with the set-up", "",
+     "ok:boolean! uptime:number! version:string! mode:string! checks:HealthCheck[]", NULL},
 };
 
 const size_t openapi_operation_count = sizeof openapi_operations / sizeof openapi_operations[0];
@@ -143,6 +143,8 @@ const struct openapi_schema openapi_schemas[] = {
      "limits:BucketLimits! created:integer!",
      NULL},
     {"BucketLimits", "valueSize:integer! keySize:integer! keyParts:integer! history:integer!", NULL},
+    {"HealthCheck", "name:string! verdict:Verdict! message:string!", NULL},
+    {"Verdict", NULL, "{\"enum\":[\"good\",\"unknown\",\"warning\",\"wrong\"]}"},
     {"Error", "error:ErrorDetail!", NULL},
     {"ErrorDetail", "code:string! message:string! field:string revision:integer? version:integer?", NULL},
 };

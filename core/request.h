@@ -41,10 +41,11 @@ struct kvs_sink {
 
 struct kvs_request {
     enum kvs_method method;
-    const char *path;          /* endpoint behind the mount point, "/kv/get"; never NULL */
-    const char *query;         /* raw query string, "" for none */
-    const char *authorization; /* header values, NULL where absent */
-    const char *token;         /* X-KVS-Token */
+    const char *path;               /* endpoint behind the mount point, "/kv/get"; never NULL */
+    const char *query;              /* raw query string, "" for none */
+    const char *authorization;      /* header values, NULL where absent */
+    const char *authorization_name; /* which meta-variable that came in; NULL: not known */
+    const char *token;              /* X-KVS-Token */
     const char *content_type;
     const char *accept;
     const char *origin;

@@ -215,6 +215,20 @@ void store_reader_done(struct store *s, struct db *db, bool broken)
         db_close(db);
 }
 
+enum error_code store_state(struct db *db, struct store_state *state)
+{
+    *state = (struct store_state){.version = 0};
+    enum error_code rc = db_user_version(db, &state->version);
+
+    if (rc || state->version == 0)
+        return rc;
+    struct db_query *q = db_start_n(db, SQL_STATE_LOAD, NULL, 0);
+    bool there = db_step(q);
+    state->time = there ? db_int(q, 0) : 0;
+    rc = db_end(q);
+    return rc ? rc : there ? ERR_OK : ERR_CORRUPT;
+}
+
 enum error_code store_now(struct db *db, int64_t *now)
 {
     struct db_query *q = db_start_n(db, SQL_STATE_LOAD, NULL, 0);

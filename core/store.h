@@ -42,6 +42,15 @@ void store_close(struct store *store);
 enum error_code store_reader(struct store *store, struct db **db);
 void store_reader_done(struct store *store, struct db *db, bool broken);
 
+/* What a database tells of itself. */
+struct store_state {
+    int64_t version; /* of its format; 0: it has no tables yet */
+    int64_t time;    /* of its last commit */
+};
+
+/* ERR_CORRUPT where it has a format, but not the row that goes with it. */
+enum error_code store_state(struct db *db, struct store_state *state);
+
 /* Wall time as reads on db take it: at least its last commit's, even where the clock was put back since. */
 enum error_code store_now(struct db *db, int64_t *now);
 

@@ -20,6 +20,7 @@ enum error_code stream_parse(struct call *call, const struct fields *f, struct s
     s->until = INT64_MAX;
     if (call->kvs->mode == KVS_CGI)
         s->until = clock_mono() + call->kvs->config->stream_limit * 1000;
+    s->expires = call->grant ? call->grant->expires : 0;
     return fields_int(f, "heartbeat", HEARTBEAT_MIN, INT32_MAX, &s->heartbeat);
 }
 
@@ -38,6 +39,16 @@ void stream_start(struct stream *s)
     sink->start(sink, &response);
     buf_free(&headers);
     s->next_beat = clock_mono() + s->heartbeat;
+}
+
+bool stream_expired(const struct stream *s, int64_t mono, int64_t *next)
+{
+    if (!s->expires)
+        return false;
+    int64_t left = s->expires - clock_now();
+    if (left > 0 && left < *next - mono)
+        *next = mono + left;
+    return left <= 0;
 }
 
 void stream_object(struct stream *s, const char *type, const char *body, size_t len, int64_t id)

@@ -21,6 +21,7 @@ struct stream {
     int64_t heartbeat; /* ms */
     int64_t next_beat; /* clock_mono */
     int64_t until;     /* clock_mono when it ends by itself; INT64_MAX: never */
+    int64_t expires;   /* wall time when the token does that began it; 0: never */
     int64_t revision;  /* to show in heartbeats and at the end */
     bool gone;         /* the client is */
 };
@@ -30,6 +31,12 @@ enum error_code stream_parse(struct call *call, const struct fields *f, struct s
 
 /* Sends the head. */
 void stream_start(struct stream *s);
+
+/*
+ * Whether the token that began it has expired: then nothing more is to be read for it, and "expired" is the reason of its
+ * end.  Lowers *next to the clock_mono time at which it will have.
+ */
+bool stream_expired(const struct stream *s, int64_t mono, int64_t *next);
 
 /* One object: {"type":type, <body>}; body is JSON members without braces, maybe empty.  id > 0 becomes the event's id. */
 void stream_object(struct stream *s, const char *type, const char *body, size_t len, int64_t id);

@@ -11,6 +11,7 @@
 #include <fcgiapp.h>
 
 #include "config.h"
+#include "diagnose.h"
 #include "front.h"
 #include "kvs.h"
 #include "listen.h"
@@ -197,6 +198,7 @@ static void set_signals(void)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 static enum listen_result get_listener(struct listener *l, const struct flags *flags, char *message, size_t size)
@@ -227,12 +229,22 @@ static int serve(const struct flags *flags, const struct config *config, struct 
     return ok ? EXIT_SUCCESS : fail(message);
 }
 
-static int open_and_serve(const struct flags *flags, const struct config *config)
+/* The database cannot be used: says all that is wrong with its place. */
+static int explain(const struct config *config, const char *argv0, const char *problem)
+{
+    const struct diagnose subject = {.config = config, .argv0 = argv0, .mode = KVS_FASTCGI, .store_problem = problem};
+    struct diagnose_report report;
+    diagnose_run(&subject, &report);
+    if (!diagnose_first(&report, DIAGNOSE_WRONG))
+        return fail(problem);
+    diagnose_log(&report);
+    return EXIT_FAILURE;
+}
+
+static int open_and_serve(const struct flags *flags, const struct config *config, const char *argv0)
 {
     struct listener listener;
     char message[MESSAGE];
-    if (!config->access_token)
-        return fail("no access token: set ACCESS_TOKEN or access_token in kvs.conf");
     switch (get_listener(&listener, flags, message, sizeof(message))) {
     case LISTEN_OK:
         break;
@@ -249,7 +261,7 @@ static int open_and_serve(const struct flags *flags, const struct config *config
     struct kvs *kvs = kvs_open(config, KVS_FASTCGI, message, sizeof(message));
     if (!kvs) {
         listen_close(&listener);
-        return fail(message);
+        return explain(config, argv0, message);
     }
     return serve(flags, config, kvs, &listener);
 }
@@ -274,7 +286,7 @@ int main(int argc, char **argv)
         status = apply_setting(&config, flags.settings[i]);
     log_init(program, config.log_level, config.log_json);
     if (status < 0)
-        status = open_and_serve(&flags, &config);
+        status = open_and_serve(&flags, &config, argv[0]);
     config_free(&config);
     return status;
 }

@@ -329,26 +329,28 @@ static void test_missing(void)
 static void test_beside(void)
 {
     struct config c;
-    char message[400] = "", bin[220], program[240], conf[240], link[240];
+    char message[400] = "", bin[220], program[240], conf[240], link[240], beside[240];
     snprintf(bin, sizeof bin, "%s/bin", dir);
     snprintf(program, sizeof program, "%s/kvs.fcgi", bin);
     snprintf(conf, sizeof conf, "%s/kvs.conf", bin);
     snprintf(link, sizeof link, "%s/link.fcgi", dir);
+    snprintf(beside, sizeof beside, "%s/beside", bin);
     if (mkdir(bin, 0700) != 0 || symlink(program, link) != 0)
         perror(bin);
     put_at(program, "", 0, 0700);
     put_at(conf, "db_path = beside\n", strlen("db_path = beside\n"), 0600);
     unsetenv("KVS_CONFIG");
     ok(config_load(&c, program, message, sizeof message), "kvs.conf beside the program: %s", message);
-    is_str(c.db_path, "beside", "... is read");
+    is_str(c.db_path, beside, "... is read, and what it calls beside lies beside it");
     config_free(&c);
     ok(config_load(&c, link, message, sizeof message), "through a link: %s", message);
-    is_str(c.db_path, "beside", "... it is beside the real program");
+    is_str(c.db_path, beside, "... it is beside the real program");
     config_free(&c);
     put_text("db_path = named\n");
     setenv("KVS_CONFIG", file, 1);
     ok(config_load(&c, program, message, sizeof message), "with KVS_CONFIG: %s", message);
-    is_str(c.db_path, "named", "... that file alone is read");
+    snprintf(beside, sizeof beside, "%s/named", dir);
+    is_str(c.db_path, beside, "... that file alone is read");
     config_free(&c);
     chmod(conf, 0666);
     unsetenv("KVS_CONFIG");
@@ -359,6 +361,42 @@ static void test_beside(void)
     unlink(program);
     unlink(link);
     rmdir(bin);
+}
+
+/* kvs/kvs.conf beside the document root, before the home directory; absolute paths in a file stay what they are. */
+static void test_beside_root(void)
+{
+    struct config c;
+    char message[400] = "", root[220], private[220], conf[240], beside[240];
+    snprintf(root, sizeof root, "%s/public", dir);
+    snprintf(private, sizeof private, "%s/kvs", dir);
+    snprintf(conf, sizeof conf, "%s/kvs.conf", private);
+    snprintf(beside, sizeof beside, "%s/data/kv.db", private);
+    if (mkdir(root, 0700) != 0 || mkdir(private, 0700) != 0)
+        perror(root);
+    put_at(conf, "db_path = data/kv.db\nmemory_path = /x/m\n", strlen("db_path = data/kv.db\nmemory_path = /x/m\n"),
+           0600);
+    unsetenv("KVS_CONFIG");
+    setenv("DOCUMENT_ROOT", root, 1);
+    ok(config_load(&c, "/nonexistent/kvs.cgi", message, sizeof message), "beside the document root: %s", message);
+    is_str(c.file, conf, "... kvs/kvs.conf is read");
+    is_str(c.db_path, beside, "... a relative path is meant from its directory");
+    is_str(c.memory_path, "/x/m", "... an absolute one is not");
+    config_free(&c);
+    setenv("DOCUMENT_ROOT", "/", 1);
+    ok(config_load(&c, "/nonexistent/kvs.cgi", message, sizeof message) && (!c.file || strcmp(c.file, conf) != 0),
+       "beside / there is nothing");
+    config_free(&c);
+    setenv("DOCUMENT_ROOT", root, 1);
+    put_at(conf, "access_token = sesame\ncolour = red\n", strlen("access_token = sesame\ncolour = red\n"), 0600);
+    ok(!config_load(&c, "/nonexistent/kvs.cgi", message, sizeof message), "what cannot be used: %s", message);
+    is_str(c.file, conf, "... is named all the same");
+    is_str(c.access_token, "sesame", "... and its owner can be told by the token");
+    config_free(&c);
+    unsetenv("DOCUMENT_ROOT");
+    unlink(conf);
+    rmdir(private);
+    rmdir(root);
 }
 
 static void test_set(void)
@@ -429,6 +467,7 @@ int main(void)
     test_owner();
     test_missing();
     test_beside();
+    test_beside_root();
     test_set();
     test_load_no_memory();
     unlink(file);
