@@ -10,6 +10,7 @@ import { newTokens } from './lib/tokens.mjs';
 import { DEPLOYMENTS } from './lib/deployments.mjs';
 import { startDeployment } from './lib/servers.mjs';
 import { Session } from './lib/session.mjs';
+import { tryStream } from './lib/stream.mjs';
 
 const LONG = Boolean(process.env.KVS_LONG);
 const SCOPES = ['metrics', 'read', 'write', 'admin'];
@@ -182,9 +183,54 @@ const LIMITED = {
   anywhere: ['--scope', 'write', '--key', 'users'],
   topics: ['--scope', 'write', '--topic', 'mail,log.*'],
   reader: ['--topic', '*', '--bucket', '*'],
+  plain: [],
 };
 
-function limited(test) {
+// For each route that takes a body one that it accepts.
+const BODIES = {
+  '/kv/get': { key: ['ro'] },
+  '/kv/set': { key: ['ro'], value: 2 },
+  '/queue/enqueue': { topic: 'ro', payload: 2 },
+  '/queue/dequeue': { topic: 'ro' },
+  '/queue/ack': { id: 1 },
+  '/kv/atomic': { checks: [{ key: ['ro none'], version: null }] },
+  '/kv/list': { limit: 1000 },
+  '/kv/get-many': { keys: [['ro'], ['ro none']] },
+  '/kv/delete': { key: ['ro'] },
+  '/kv/create': { key: ['ro new'], value: 1 },
+  '/kv/update': { key: ['ro new'], value: 2, version: 1 },
+  '/kv/increment': { key: ['ro n'] },
+  '/kv/touch': { key: ['ro n'], ttl: 60_000 },
+  '/kv/purge': { key: ['ro n'] },
+  '/kv/reset': {},
+  '/kv/clean-expired': {},
+  '/kv/keys': {},
+  '/kv/history': { key: ['ro'] },
+  '/kv/changes': { since: 0 },
+  '/kv/watch': {},
+  '/queue/listen': { topic: 'ro' },
+  '/lock/acquire': { name: 'ro', ttl: 1000 },
+  '/lock/renew': { name: 'ro', token: 'x', ttl: 1000 },
+  '/lock/release': { name: 'ro', token: 'x' },
+  '/bucket/create': { name: 'ro-made' },
+  '/bucket/update': { name: 'ro-made', options: { history: 2 } },
+  '/bucket/status': { name: 'default' },
+  '/bucket/list': {},
+  '/bucket/destroy': { name: 'ro-made' },
+  '/bucket/purge': { name: 'default' },
+  '/bucket/purge-deletes': { name: 'default', olderThan: 0 },
+  '/queue/enqueue-many': { messages: [{ topic: 'ro', payload: 3 }] },
+  '/queue/ack-many': { acks: [{ id: 1 }] },
+  '/queue/nack': { id: 1 },
+  '/queue/extend': { id: 1 },
+  '/queue/dead': { topic: 'ro' },
+  '/queue/redrive': { topic: 'ro' },
+  '/queue/discard': { topic: 'ro' },
+  '/queue/stats': {},
+  '/queue/purge': { topic: 'ro' },
+};
+
+function limited(test, tokens) {
   const forbidden = (s, path, body, field) => s.fails(path, body, 403, 'forbidden', field);
 
   test('buckets: those named, whether or not they exist', async (s, as) => {
@@ -316,6 +362,43 @@ function limited(test) {
     }
     assert.equal((await s.sent('/kv/list', {})).text, before.text);
     assert.equal((await s.stats('seen')).ready, 1);
+  });
+
+  test('a read token sees exactly a read-only store: all that can be read, and nothing that changes', async (s, as) => {
+    const plain = as(s, 'plain');
+    await s.set(['ro'], 1);
+    await s.set(['ro gone'], 1);
+    await s.ok('/kv/delete', { key: ['ro gone'] });
+    await s.enqueue('ro', 1);
+    const dump = async () => {
+      const { user } = s.deployment;
+      const command = s.deployment.file('bin/kvs-maint');
+      const options = { env: s.deployment.environment(), uid: user.uid, gid: user.gid, maxBuffer: 1 << 26 };
+      return (await promisify(execFile)(command, ['dump'], options)).stdout;
+    };
+    const shown = (answer) => answer.text.replace(/"oldestReadyMs":\d+/g, ''); // an age
+    const before = await dump();
+    const posts = ROUTES.filter(({ method }) => method === 'POST');
+    assert.deepEqual(posts.map(({ path }) => path).sort(), Object.keys(BODIES).sort());
+    for (const { path, scope } of posts) {
+      if (path === '/kv/watch') continue;
+      const answer = await plain.post(path, BODIES[path]);
+      if (scope !== 'read') s.isError(answer, 403, 'forbidden', undefined, path);
+      else assert.deepEqual([path, answer.status, shown(answer)], [path, 200, shown(await s.sent(path, BODIES[path]))]);
+    }
+    const seen = [];
+    for (const token of [tokens.plain, s.deployment.token]) {
+      const watch = await tryStream(s, '/kv/watch', { headers: { Authorization: `Bearer ${token}` } });
+      seen.push(await watch.initial());
+      watch.close();
+    }
+    assert.ok(seen[0].length > 1);
+    assert.deepEqual(seen[0], seen[1]);
+    assert.equal(await dump(), before, 'a read token changed something');
+    // What was refused was refused for its scope alone.
+    for (const { path, scope } of posts) {
+      if (scope !== 'read' && path !== '/queue/listen') await s.sent(path, BODIES[path]);
+    }
   });
 
   test('a failed login is answered late, and holds nobody else up', async (s) => {
