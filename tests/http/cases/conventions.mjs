@@ -117,7 +117,8 @@ function bodyCases(test) {
     const types = ['application/json', 'Application/JSON', 'application/json; charset=utf-8', 'application/json;x=y'];
     for (const type of [...types, null]) {
       const answer = await s.client.request({ path: '/kv/get', body, headers: { 'Content-Type': type } });
-      assert.equal(answer.status, 200, `${type}: ${answer.body}`);
+      const wanted = type === null && s.lacks('absent type') ? 415 : 200;
+      assert.equal(answer.status, wanted, `${type}: ${answer.body}`);
     }
   });
 

@@ -61,6 +61,7 @@ function cgiBin(deployment) {
 
 // What web servers cannot do, which the cases ask for by Session.lacks:
 //   absent length     a POST with neither a length nor chunks is answered with 411
+//   absent type       a body without a type is passed on as a form's, which kvs refuses with 415
 //   chunks            a body in chunks reaches kvs with the chunks' heads in it, and is refused
 //   early answers     a server that answers before it has read the body resets the connection, and the answer may be lost
 //   slash at the end  a path that ends in a slash is answered with a 404 of the server's own
@@ -77,7 +78,7 @@ export const DEPLOYMENTS = {
   'nginx-fastcgi': { server: NGINX, conf: 'deploy/nginx/fastcgi.conf', mode: 'fastcgi', beside: fcgi },
   'nginx-keepalive': { server: NGINX, conf: 'deploy/nginx/fastcgi-keepalive.conf', mode: 'fastcgi', beside: fcgi },
   'nginx-fcgiwrap': { server: NGINX, conf: 'deploy/nginx/fcgiwrap.conf', mode: 'cgi', beside: fcgiwrap, flock: true },
-  'caddy-fastcgi': { server: CADDY, conf: 'deploy/caddy/Caddyfile', mode: 'fastcgi', beside: fcgi },
+  'caddy-fastcgi': { server: CADDY, conf: 'deploy/caddy/Caddyfile', mode: 'fastcgi', beside: fcgi, lacks: ['absent type'] },
   'busybox-cgi': { server: BUSYBOX, conf: 'deploy/busybox/httpd.conf', mode: 'cgi', place: cgiBin, mounts: ['/cgi-bin/kvs.cgi'],
     lacks: ['chunks', 'early answers', 'slash at the end'] },
 };
