@@ -98,7 +98,8 @@ export class Host {
 
   // One request through lighttpd.
   async post(endpoint, body, token = this.token) {
-    const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' };
+    // A connection of its own: a server may close one that is kept just when the next request is sent.
+    const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json', Connection: 'close' };
     const answer = await fetch(`http://127.0.0.1:${this.port}/kvs${endpoint}`, { method: 'POST', headers, body: JSON.stringify(body) });
     return { status: answer.status, headers: answer.headers, json: await answer.json() };
   }

@@ -57,7 +57,7 @@ async function session(host) {
   assert.equal((await host.post('/kv/get', { key: ['a'] })).json.entry.value, 'ä');
   assert.equal((await host.post('/kv/get', { key: ['a'] }, 'wrong')).status, 401);
   assert.equal((await host.post('/kv/none', {})).status, 404);
-  const list = await fetch(`http://127.0.0.1:${host.port}/kvs/metrics?x=1`, { headers: { Authorization: `Bearer ${host.token}` } });
+  const list = await fetch(`http://127.0.0.1:${host.port}/kvs/metrics?x=1`, { headers: { Authorization: `Bearer ${host.token}`, Connection: 'close' } });
   assert.match(await list.text(), /^# HELP kvs_info /);
 }
 
@@ -80,7 +80,7 @@ try {
     try {
       host.port = port;
       for (let i = 0; i < 500 && child.exitCode === null; i += 1) {
-        if ((await fetch(`http://127.0.0.1:${port}/kvs/health`).catch(() => null))?.status === 200) break;
+        if ((await fetch(`http://127.0.0.1:${port}/kvs/health`, { headers: { Connection: 'close' } }).catch(() => null))?.status === 200) break;
         await sleep(20);
       }
       await session(host);
