@@ -45,6 +45,15 @@ static const char version_1[] =
     " expires INTEGER NOT NULL) WITHOUT ROWID;";
 
 /*
+ * entry and history were trees of whole rows.  A search in such a tree reads every row that it compares to its end, values
+ * of a mebibyte included: their neighbours could take seconds to find.  In a table with an index it compares keys alone.
+ */
+#define ROW_COLUMNS                                                                                                    \
+    "bucket INTEGER NOT NULL, key BLOB NOT NULL, revision INTEGER NOT NULL, version INTEGER NOT NULL,"                 \
+    " created INTEGER NOT NULL, expires INTEGER NOT NULL, op INTEGER NOT NULL, encoding INTEGER NOT NULL,"             \
+    " size INTEGER NOT NULL, sum INTEGER NOT NULL, value BLOB NOT NULL"
+
+/*
  * On the way to 3.  Commits are counted, so that lost ones are missed; buckets whose history is to be trimmed are remembered:
  * all, since a trim may have been cut short before.
  *
@@ -54,7 +63,18 @@ static const char version_1[] =
 static const char version_2[] = "ALTER TABLE state RENAME COLUMN bucket TO last_bucket;"
                                 "ALTER TABLE state ADD COLUMN commits INTEGER NOT NULL DEFAULT 0;"
                                 "CREATE TABLE lowered(id INTEGER PRIMARY KEY);"
-                                "INSERT INTO lowered SELECT id FROM bucket WHERE id IS NOT NULL AND held>keys;";
+                                "INSERT INTO lowered SELECT id FROM bucket WHERE id IS NOT NULL AND held>keys;"
+                                "DROP INDEX entry_revision; DROP INDEX entry_expiry; DROP INDEX entry_marker;"
+                                "DROP INDEX history_revision;"
+                                "ALTER TABLE entry RENAME TO entry_1; ALTER TABLE history RENAME TO history_1;"
+                                "CREATE TABLE entry(" ROW_COLUMNS ", PRIMARY KEY(bucket,key));"
+                                "CREATE TABLE history(" ROW_COLUMNS ", PRIMARY KEY(bucket,key,revision));"
+                                "INSERT INTO entry SELECT * FROM entry_1; DROP TABLE entry_1;"
+                                "INSERT INTO history SELECT * FROM history_1; DROP TABLE history_1;"
+                                "CREATE INDEX entry_revision ON entry(bucket,revision);"
+                                "CREATE INDEX entry_expiry ON entry(expires) WHERE expires>0;"
+                                "CREATE INDEX entry_marker ON entry(bucket,created) WHERE op>0;"
+                                "CREATE INDEX history_revision ON history(bucket,revision);";
 
 /* Tables as of this format; later ones differ in what lies below the tables. */
 enum { LAST_STEP = 2 };

@@ -60,7 +60,10 @@
 
 #define SQL_KV_TABLE(X)                                                                                                \
     X(SQL_ENTRY_FIND, "SELECT " SQL_ENTRY_REST " FROM entry WHERE bucket=? AND key=?")                                 \
-    X(SQL_ENTRY_PUT, "INSERT OR REPLACE INTO entry VALUES(?,?,?,?,?,?,?,?,?,?,?)")                                     \
+    X(SQL_ENTRY_PUT,                                                                                                   \
+      "INSERT INTO entry VALUES(?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(bucket,key) DO UPDATE SET "                         \
+      "revision=excluded.revision,version=excluded.version,created=excluded.created,expires=excluded.expires,"         \
+      "op=excluded.op,encoding=excluded.encoding,size=excluded.size,sum=excluded.sum,value=excluded.value")            \
     X(SQL_ENTRY_DROP, "DELETE FROM entry WHERE bucket=? AND key=?")                                                    \
     X(SQL_ENTRY_RANGE, "SELECT " SQL_ENTRY " FROM entry WHERE bucket=? AND key>=? AND key<? ORDER BY key")             \
     X(SQL_ENTRY_RANGE_DOWN, "SELECT " SQL_ENTRY " FROM entry WHERE bucket=? AND key>=? AND key<? ORDER BY key DESC")   \
