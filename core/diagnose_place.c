@@ -102,7 +102,7 @@ static bool is_usable(const char *path, struct diagnose_finding *f)
     diagnose_say(
         f, DIAGNOSE_WRONG,
         "%s has mode %04o and belongs to %s; this program runs as %s and cannot read and write it (%s): have the "
-        "one user use the database, or chown the file",
+        "one user use the database, or chown or chmod the file",
         path, (unsigned)st.st_mode & 07777, owner, me, strerror(why));
     return false;
 }

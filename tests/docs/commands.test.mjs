@@ -80,6 +80,7 @@ describe('examples of the manual pages', () => {
       it(`${page}, line ${line}`, async () => {
         if (CONFIGURATION.test(text)) await configures(host, text);
         else if (/kvs\.fcgi --listen/.test(text)) await listens(host, text);
+        else if (/kvs\.cgi --check/.test(text)) await checks(host, text);
         else if (text.startsWith('systemctl enable')) await host.run(`${text.trim()} kvs.service`);
         else await host.run(commandsOf(text));
       });
@@ -89,6 +90,14 @@ describe('examples of the manual pages', () => {
 
 // A crontab's line is its command; backups go where the sandbox has them.
 const commandsOf = (text) => `mkdir -p /var/backups\n${text.replace(/^(?:[\d*]+ ){5}/gm, '')}`;
+
+// A home on a shared host, with the program uploaded to it.
+async function checks(host, text) {
+  const home = host.file('home');
+  fs.mkdirSync(path.join(home, 'public_html/kvs'), { recursive: true, mode: 0o755 });
+  fs.symlinkSync(host.file('bin/kvs.cgi'), path.join(home, 'public_html/kvs/kvs.cgi'));
+  assert.match(await host.run(`export HOME=${home}\n${text}`), /^Nothing is wrong/m);
+}
 
 // What is shown of kvs.conf is valid: kvs-maint starts with it.
 async function configures(host, text) {

@@ -46,6 +46,9 @@ function refusedBy(name, pattern, prepare, { maint = pattern } = {}) {
   });
 }
 
+// What kvs-maint says, which looks at the file and no further.
+const UNUSABLE = /cannot be read and written by this user.*chown or chmod/;
+
 describe('refused', () => {
   refusedBy('a read-only directory', /cannot be written by this user.*chown or chmod/, async () => {
     const dir = host.place('readonly');
@@ -54,18 +57,18 @@ describe('refused', () => {
     return { db };
   });
 
-  refusedBy('a read-only file', /cannot be read and written by this user.*chown or chmod/, async () => {
+  refusedBy('a read-only file', /has mode 0440 .*cannot read and write it.*chown or chmod the file/, async () => {
     const db = await made(host.place('readonly-file'));
     fs.chmodSync(db, 0o440);
     return { db };
-  });
+  }, { maint: UNUSABLE });
 
-  refusedBy('another user’s file', /cannot be read and written by this user/, async () => {
+  refusedBy('another user’s file', /belongs to root .*cannot read and write it.*chown or chmod the file/, async () => {
     if (!isRoot) return { skip: 'only root can make another user’s file' };
     const db = await made(host.place('others'));
     fs.chownSync(db, 0, 0);
     return { db };
-  });
+  }, { maint: UNUSABLE });
 
   refusedBy('a directory that everyone can write', /can be written by everyone: chmod o-w/, async () => {
     const dir = host.place('open');
@@ -109,7 +112,7 @@ describe('refused', () => {
 
   refusedBy(
     'a directory that is missing',
-    /cannot be used: No such file or directory \(make it, or set KV_DB_PATH\)/,
+    /cannot be used: No such file or directory \(make it, or set KV_DB_PATH/,
     async () => ({ db: path.join(host.place('empty'), 'missing', 'kv.db') }),
     { maint: /there is no database .*set KV_DB_PATH/ },
   );
@@ -145,7 +148,7 @@ describe('refused', () => {
     return { db: path.join(dir, 'kv.db'), env: { DOCUMENT_ROOT: dir } };
   });
 
-  refusedBy('a network file system', /network file system \(NFS\).*set KV_DB_PATH to a local disk/, async () => {
+  refusedBy('a network file system', /network file system \(NFS\).*set KV_DB_PATH or db_path to a local disk/, async () => {
     const lib = host.path('statfs.so');
     fs.writeFileSync(
       host.path('statfs.c'),

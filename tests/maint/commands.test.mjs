@@ -39,7 +39,7 @@ describe('kvs-maint', () => {
       ['backup'],
       ['restore'],
       ['backup', 'a', 'b'],
-      ['run', '--force'],
+      ['check', '--force'],
       ['stats', '--bucket', 'default'],
       ['tail', '--since', 'x'],
       ['tail', '--since', '-1'],

@@ -80,8 +80,8 @@ export function cases(test) {
   });
 
   test('lock: renewed while it is held; its loss is told', async (t) => {
-    const lock = await t.client.lock(t.space, { ttl: 400 }).acquire();
-    await t.pause(1200);
+    const lock = await t.client.lock(t.space, { ttl: 2000 }).acquire();
+    await t.pause(3500);
     t.equal([lock.held, await t.connect().lock(t.space).tryAcquire()], [true, null]);
     await t.client.call('/lock/release', { name: t.space, token: lock.token });
     await t.until(() => lock.signal.aborted);

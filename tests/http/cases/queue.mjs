@@ -187,7 +187,8 @@ function orderCases(test) {
     const before = Date.now();
     await s.enqueue(topic, 1, { delay: 300 });
     const later = Date.now();
-    assert.equal((await s.stats(topic)).delayed + (await s.stats(topic)).ready, 1);
+    const { delayed, ready } = await s.stats(topic);
+    assert.equal(delayed + ready, 1);
     const message = await s.take(topic);
     assert.ok(Date.now() >= before + 300);
     assert.ok(message.deliverAt >= before + 300 && message.deliverAt <= later + 300);

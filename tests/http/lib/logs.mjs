@@ -18,6 +18,8 @@ const ORDINARY = [
   /\(gw_backend\.c\.\d+\) (gw - found a host|got proc|child exited with status 0|spawning a new fcgi|fcgi-server re-enabled)/,
   // Apache
   /\[(core|mpm_[a-z]+|cgid?|fcgid):(notice|info|debug)\]/,
+  // ... which asks its children again after a second or two
+  /\[core:warn\].* AH00045: child process \d+ still did not exit, sending a SIGTERM$/,
   // ... a client that left in the middle of a stream
   /\[fcgid:warn\].*mod_fcgid: ap_pass_brigade failed in handle_request_ipc function/,
   /\[fcgid:(warn|info)\].*(mod_fcgid: process|mod_fcgid: server|graceful kill|AH)/,

@@ -141,7 +141,7 @@ const WRONG = [
   ['the database lies below the document root', (h) => h.put('kvs/kvs.conf', 0o600, h.conf({ dbPath: '../public_html/kvs/kv.db' })), 'document_root', /is below the web server's document root, where anyone could download the database/],
   ['the database can be written by everyone', (h) => h.put('kvs/kv.db', 0o666, { text: '' }), 'database', /HOME\/kvs\/kv\.db can be written by everyone: chmod o-rwx it/],
   ['the database cannot be written', (h) => h.put('kvs/kv.db', 0o400, { text: '' }), 'database', /HOME\/kvs\/kv\.db has mode 0400 and belongs to .* cannot read and write it \(Permission denied\)/],
-  ['a file beside the database cannot be used', (h) => h.put('kvs/kv.db.lock', 0o000, { text: '' }), 'database', /HOME\/kvs\/kv\.db\.lock has mode 0000 and belongs to .*chown the file/],
+  ['a file beside the database cannot be used', (h) => h.put('kvs/kv.db.lock', 0o000, { text: '' }), 'database', /HOME\/kvs\/kv\.db\.lock has mode 0000 and belongs to .*chown or chmod the file/],
   ['the database is a directory', (h) => h.folder('kvs/kv.db', 0o700), 'database', /HOME\/kvs\/kv\.db is no regular file/],
   ['the database is something else', (h) => h.put('kvs/kv.db', 0o600, { text: 'not a database, but a text that is long enough to be looked at'.repeat(20) }), 'engine', /the database cannot be used: /],
 ];
