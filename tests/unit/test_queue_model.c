@@ -312,7 +312,8 @@ static void put_back(struct model *m, const struct model *before)
     struct model_message *messages = m->messages;
     size_t room = m->room;
 
-    memcpy(messages, before->messages, before->count * sizeof *messages);
+    if (before->count > 0)
+        memcpy(messages, before->messages, before->count * sizeof *messages);
     *m = *before;
     m->messages = messages;
     m->room = room;
@@ -364,7 +365,8 @@ static void atomic(struct run *r)
     before.messages = malloc((before.count + 1) * sizeof *before.messages);
     if (!before.messages)
         abort();
-    memcpy(before.messages, r->m.messages, before.count * sizeof *before.messages);
+    if (before.count > 0)
+        memcpy(before.messages, r->m.messages, before.count * sizeof *before.messages);
     buf_printf(&r->body, "{\"mutations\":[%s],\"enqueues\":[", raise ? "{\"type\":\"increment\",\"key\":[\"n\"]}" : "");
     for (int i = 0; i < enqueues; i++) {
         messages[i] = a_message(r);
