@@ -32,11 +32,17 @@ async function ends(t, child, signals = ['SIGTERM']) {
   return true;
 }
 
-// Whether a program holds the writer lock: a ticket of the lock file's.
-function isLocked(store) {
+// The ticket of whoever holds the writer lock, or is next to; undefined where nobody does.
+function ticketHeld(store) {
   const { ino } = fs.statSync(`${store.db}.lock`);
   const held = fs.readFileSync('/proc/locks', 'utf8').split('\n').filter((line) => line.includes(`:${ino} `) && !line.includes('->'));
-  return held.some((line) => / WRITE /.test(line) && Number(line.split(/\s+/).at(-2)) >= 2 ** 40);
+  const tickets = held.filter((line) => / WRITE /.test(line)).map((line) => Number(line.split(/\s+/).at(-2)));
+  return tickets.filter((ticket) => ticket >= 2 ** 40).sort((x, y) => x - y)[0];
+}
+
+// Whether SIGSTOP has reached every thread: until then one may still let go of the lock.
+function standsStill(pid) {
+  return fs.readdirSync(`/proc/${pid}/task`).every((task) => / T /.test(fs.readFileSync(`/proc/${pid}/task/${task}/stat`, 'utf8').split(')').at(-1)));
 }
 
 // A second server that was stopped (SIGSTOP) while it held the writer lock.
@@ -50,8 +56,12 @@ async function holder(store) {
   for (;;) {
     await sleep(5);
     other.kill('SIGSTOP');
-    await sleep(5);
-    if (isLocked(store)) break;
+    do await sleep(5);
+    while (!standsStill(other.pid));
+    const ticket = ticketHeld(store);
+    // Another server lets go of its ticket soon, the one that stands still does not.
+    if (ticket !== undefined) await sleep(500);
+    if (ticket !== undefined && ticketHeld(store) === ticket) break;
     other.kill('SIGCONT');
   }
   on = false;
