@@ -4,7 +4,7 @@
 # A piece (job) is a suite, or one file of a suite for Node's runner.  What it wants is said in a comment of its file (of
 # a suite, of its `run`):
 #   Takes about N s      the longest begin first; without this, a piece is taken for a short one
-#   Runs beside the rest begins first, at the lowest priority, and takes no place of the others
+#   Runs beside the rest begins first, at a lower priority, and takes no place of the others
 #   Runs alone           begins when all others have ended, and nothing runs beside it
 
 job_suite=()    # by job: its suite
@@ -77,7 +77,7 @@ job_run_all() {
     shift 3
     mapfile -t rest < <(job_list beside)
     for i in "${rest[@]}"; do
-        job_start "$i" "$directory" nice -n 19 "$@"
+        job_start "$i" "$directory" nice -n 5 "$@"
     done
     beside=${#rest[@]}
     mapfile -t rest < <(job_list pool)
