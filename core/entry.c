@@ -368,13 +368,37 @@ enum error_code entry_drop_markers(struct txn *t, struct bucket *b, int64_t unti
     return rc;
 }
 
+/* Whether the key has a value of this revision or a later one, in its history or as its entry. */
+static enum error_code has_since(struct txn *t, const struct bucket *b, const struct entry *e, bool *has)
+{
+    struct db_query *q =
+        db_start(t->db, SQL_KEY_CHANGES, DB_INT(b->id), DB_BLOB(e->key.data, e->key.len), DB_INT(e->revision - 1));
+    *has = db_step(q);
+    return db_end(q);
+}
+
+/* What came before an entry is older than it. */
+static enum error_code fits_history(struct txn *t, const struct bucket *b, const struct entry *e,
+                                    const struct entry *there, bool history)
+{
+    bool later = false;
+    enum error_code rc = history ? ERR_OK : has_since(t, b, e, &later);
+
+    if (history)
+        later = there->revision && there->revision <= e->revision;
+    return rc ? rc : later ? ERR_CONFLICT : ERR_OK;
+}
+
 enum error_code entry_load(struct txn *t, struct bucket *b, const struct entry *e, bool history)
 {
     struct entry row = *e, there = {.revision = 0};
 
     arena_reset(&t->scratch);
-    enum error_code rc = history ? ERR_OK : entry_find(t->db, b->id, &e->key, &there, &t->scratch);
-    if (rc || there.revision)
+    enum error_code rc = entry_find(t->db, b->id, &e->key, &there, &t->scratch);
+    if (rc || (there.revision && !history))
+        return rc;
+    rc = fits_history(t, b, e, &there, history);
+    if (rc)
         return rc;
     if (b->options.compression)
         rc = value_compress(&row.value, &t->scratch);

@@ -97,7 +97,7 @@ enum error_code entry_trim_keys(struct txn *t, struct bucket *b, size_t limit, s
 
 /*
  * Writes a row as it was in another database, whatever the rules above say; loaded from a dump.  Where the key has an entry
- * already, that one is newer and stays.
+ * already, that one is newer and stays.  ERR_CONFLICT where the key's history would not be older than its entry.
  */
 enum error_code entry_load(struct txn *t, struct bucket *b, const struct entry *e, bool history);
 

@@ -25,10 +25,10 @@ struct scan {
     const char *const *opaque; /* names; NULL-terminated */
     struct arena *arena;
     struct error *err;
-    unsigned depth;
+    unsigned depth, max_depth;
     unsigned quiet;   /* depth of the outermost container that is opaque, 0 outside of one: no nodes below it */
     bool next_opaque; /* the member whose value comes next is opaque */
-    struct frame stack[JSON_MAX_DEPTH];
+    struct frame stack[JSON_STORED_DEPTH];
 };
 
 static enum error_code wrong(const struct scan *s, const char *what, size_t pos)
@@ -232,8 +232,8 @@ static enum error_code scan_word(struct scan *s, const char *word, enum json_typ
 /* At the opening bracket. */
 static enum error_code open_container(struct scan *s, bool is_object)
 {
-    if (s->depth == JSON_MAX_DEPTH)
-        return error_set(s->err, ERR_BAD_JSON, NULL, "nested deeper than %d at byte %zu", JSON_MAX_DEPTH, s->pos);
+    if (s->depth == s->max_depth)
+        return error_set(s->err, ERR_BAD_JSON, NULL, "nested deeper than %u at byte %zu", s->max_depth, s->pos);
     enum error_code code = add_node(s, is_object ? JSON_OBJECT : JSON_ARRAY, true);
     if (code != ERR_OK)
         return code;
@@ -360,8 +360,8 @@ static enum error_code scan_body(struct scan *s)
     return s->pos < s->len ? wrong(s, "text after the value", s->pos) : ERR_OK;
 }
 
-enum error_code json_scan(struct json_doc *doc, const char *text, size_t len, const char *const *opaque,
-                          struct arena *arena, struct error *err)
+static enum error_code scan_to(struct json_doc *doc, const char *text, size_t len, const char *const *opaque,
+                               struct arena *arena, struct error *err, unsigned max_depth)
 {
     static const char *const none[] = {NULL};
     *doc = (struct json_doc){.text = text};
@@ -377,9 +377,22 @@ enum error_code json_scan(struct json_doc *doc, const char *text, size_t len, co
     s.arena = arena;
     s.err = err;
     s.depth = s.quiet = 0;
+    s.max_depth = max_depth;
     s.next_opaque = false;
     enum error_code code = scan_body(&s);
     if (code == ERR_OK)
         *doc = (struct json_doc){text, len, s.nodes, s.count};
     return code;
+}
+
+enum error_code json_scan(struct json_doc *doc, const char *text, size_t len, const char *const *opaque,
+                          struct arena *arena, struct error *err)
+{
+    return scan_to(doc, text, len, opaque, arena, err, JSON_MAX_DEPTH);
+}
+
+enum error_code json_scan_stored(struct json_doc *doc, const char *text, size_t len, const char *const *opaque,
+                                 struct arena *arena, struct error *err)
+{
+    return scan_to(doc, text, len, opaque, arena, err, JSON_STORED_DEPTH);
 }

@@ -16,8 +16,9 @@
 #include "error.h"
 
 enum {
-    JSON_MAX_DEPTH = 128,   /* nesting of the whole body */
-    JSON_MAX_NODES = 200000 /* nodes outside opaque values; bounds the memory of a hostile body */
+    JSON_MAX_DEPTH = 128,    /* nesting of the whole body */
+    JSON_STORED_DEPTH = 136, /* of what the program has wrapped itself: republished entries, dumps of them */
+    JSON_MAX_NODES = 200000  /* nodes outside opaque values; bounds the memory of a hostile body */
 };
 
 enum json_type { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
@@ -48,6 +49,10 @@ struct json_doc {
  */
 enum error_code json_scan(struct json_doc *doc, const char *text, size_t len, const char *const *opaque,
                           struct arena *arena, struct error *err);
+
+/* As json_scan, down to JSON_STORED_DEPTH. */
+enum error_code json_scan_stored(struct json_doc *doc, const char *text, size_t len, const char *const *opaque,
+                                 struct arena *arena, struct error *err);
 
 /* Node i's bytes as they stand in the text. */
 static inline const char *json_text(const struct json_doc *d, size_t i, size_t *len)

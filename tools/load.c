@@ -302,6 +302,10 @@ static enum error_code load_entry(struct load *l, struct txn *t, struct record *
         return rc;
     r->entry.revision += target->offset;
     rc = entry_load(t, b, &r->entry, r->type == RECORD_HISTORY);
+    if (rc == ERR_CONFLICT)
+        return error_set(&l->err, ERR_INTERNAL, NULL,
+                         "a key of bucket %s has a history that is not older than its entry: the dump is damaged",
+                         b->name);
     /* A dump made while the bucket's history was being lowered has more than the bucket keeps. */
     return rc || r->type != RECORD_HISTORY ? rc : entry_trim(t, b, &r->entry.key);
 }

@@ -1,4 +1,3 @@
-#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,21 +52,36 @@ static enum error_code get_word(const struct fields *f, const char *name, const 
     return fields_bad(f, name, "one of the words that a dump has there");
 }
 
-/* JSON too deep for the line stands in a string; the strict scan would refuse it for its depth alone. */
+/* Whether text is one value, as strict as a body; as a member, so that what lies in it is not looked at. */
+static enum error_code judge_text(const struct fields *f, const char *name, const char *text, size_t len)
+{
+    static const char before[] = "{\"value\":";
+    char *whole = arena_alloc(f->arena, sizeof before + len);
+    struct error err = ERROR_INIT;
+    struct json_doc doc;
+
+    if (!whole)
+        return ERR_NO_MEMORY;
+    memcpy(whole, before, sizeof before - 1);
+    memcpy(whole + sizeof before - 1, text, len);
+    whole[sizeof before - 1 + len] = '}';
+    enum error_code rc = json_scan_stored(&doc, whole, sizeof before + len, opaque, f->arena, &err);
+    if (rc == ERR_NO_MEMORY)
+        return rc;
+    return rc || doc.nodes[0].count != 1 ? fields_bad(f, name, "a string of JSON text") : ERR_OK;
+}
+
+/* JSON too deep for the line stands in a string. */
 static enum error_code get_value_text(const struct fields *f, const char *name, struct value *v)
 {
     const char *text = NULL;
     size_t len = 0;
     enum error_code rc = fields_str(f, name, 1, SIZE_MAX, &text, &len);
 
-    if (rc)
-        return rc;
-    cJSON *json = cJSON_ParseWithLength(text, len);
-    if (!json)
-        return tool_json_failed() ? ERR_NO_MEMORY : fields_bad(f, name, "a string of JSON text");
-    cJSON_Delete(json);
+    if (!rc)
+        rc = judge_text(f, name, text, len);
     *v = (struct value){.data = (const unsigned char *)text, .len = len, .size = len, .encoding = VALUE_JSON};
-    return ERR_OK;
+    return rc;
 }
 
 static enum error_code get_value(const struct fields *f, const char *name, const char *text_name, struct value *v)
