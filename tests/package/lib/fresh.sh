@@ -26,7 +26,7 @@ fresh_end() {
 
 # A system of which nothing is left out that a package may expect; services do not start in it.
 fresh_make() {
-    debootstrap --variant=minbase bookworm "$fresh_root" "${KVS_MIRROR:-http://deb.debian.org/debian}" || return 1
+    debootstrap --variant=minbase bookworm "$fresh_root" ${KVS_MIRROR:+"$KVS_MIRROR"} || return 1
     printf '#!/bin/sh\nexit 101\n' >"$fresh_root/usr/sbin/policy-rc.d"
     chmod 755 "$fresh_root/usr/sbin/policy-rc.d"
     mount -t proc proc "$fresh_root/proc"
