@@ -456,11 +456,30 @@ bool conn_is_busy(struct conn *c)
     return busy;
 }
 
-void conn_close(struct conn *c, enum conn_close_which which)
+static bool has_input(const struct conn *c)
 {
     char byte;
+    return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/*
+ * Whether nothing has come that is still to be read, and nothing can come any more.  A Unix socket that is shut for reading
+ * refuses what its peer would write, so that a request on a kept connection is either seen here or known not to be sent.
+ * TCP has no such thing: the moment between the look and the close remains.
+ */
+static bool is_at_rest(const struct conn *c)
+{
+    if (c->state != CONN_READING || out_pending(&c->out) > 0 || has_input(c))
+        return false;
+    if (!c->front->listener.tcp)
+        shutdown(c->fd, SHUT_RD);
+    return !has_input(c);
+}
+
+void conn_close(struct conn *c, enum conn_close_which which)
+{
     pthread_mutex_lock(&c->lock);
-    if (c->state == CONN_READING && out_pending(&c->out) == 0 && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+    if (is_at_rest(c))
         close_conn(c);
     else if (which == CONN_CLOSE_ANSWERED && c->state != CONN_FREE && c->state != CONN_RUNNING)
         close_conn(c);

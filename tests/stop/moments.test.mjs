@@ -1,5 +1,6 @@
 // SIGTERM in awkward moments, each by itself.
 import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 
@@ -66,6 +67,13 @@ async function holder(store) {
   }
   on = false;
   return other;
+}
+
+// Makes each close() of a program take that long, from now on.
+async function slowClose(pid, ms) {
+  const strace = spawn('strace', ['-f', '-e', 'trace=close', '-e', `inject=close:delay_enter=${ms * 1000}`, '-o', '/dev/null', '-p', pid]);
+  await new Promise((resolve) => strace.stderr.on('data', (text) => /attached/.test(text) && resolve()));
+  return strace;
 }
 
 describe('kvs.fcgi is asked to stop', () => {
@@ -190,5 +198,25 @@ describe('kvs.fcgi is asked to stop', () => {
       await all;
       assert.ok(answered > 0);
     }
+  });
+
+  it('while a request comes in the very moment in which its kept connection is closed', async (t) => {
+    if (spawnSync('strace', ['-V']).error) return t.skip('strace is not installed');
+    store.env.LSAN_OPTIONS = 'detect_leaks=0'; // it cannot work below strace
+    const child = await store.serve();
+    const kept = Array.from({ length: 8 }, () => new Kept(store.socket));
+    for (const one of kept) assert.equal((await one.ask('/kv/get', { key: ['k'] })).status, 200);
+    const strace = await slowClose(child.pid, 30);
+    const gone = new Promise((resolve) => strace.on('close', resolve));
+    // Each asks once, one after the other, while the closing goes on.
+    const late = kept.map(async (one, i) => {
+      await sleep(40 + 15 * i);
+      const answer = await one.ask('/kv/get', { key: ['k'] });
+      one.close();
+      return answer;
+    });
+    if (!(await endsFairly(t, child))) return;
+    for (const answer of await Promise.all(late)) assert.ok(answer === 'refused' || [200, 503].includes(answer.status), JSON.stringify(answer));
+    await gone;
   });
 });
