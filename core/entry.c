@@ -368,48 +368,43 @@ enum error_code entry_drop_markers(struct txn *t, struct bucket *b, int64_t unti
     return rc;
 }
 
-/* Whether the key has a value of this revision or a later one, in its history or as its entry. */
-static enum error_code has_since(struct txn *t, const struct bucket *b, const struct entry *e, bool *has)
+/* A row as it is, counted. */
+static enum error_code load_row(struct txn *t, struct bucket *b, const struct entry *e, enum sql_id put)
 {
-    struct db_query *q =
-        db_start(t->db, SQL_KEY_CHANGES, DB_INT(b->id), DB_BLOB(e->key.data, e->key.len), DB_INT(e->revision - 1));
-    *has = db_step(q);
-    return db_end(q);
-}
+    struct entry row = *e;
+    enum error_code rc = b->options.compression ? value_compress(&row.value, &t->scratch) : ERR_OK;
 
-/* What came before an entry is older than it. */
-static enum error_code fits_history(struct txn *t, const struct bucket *b, const struct entry *e,
-                                    const struct entry *there, bool history)
-{
-    bool later = false;
-    enum error_code rc = history ? ERR_OK : has_since(t, b, e, &later);
-
-    if (history)
-        later = there->revision && there->revision <= e->revision;
-    return rc ? rc : later ? ERR_CONFLICT : ERR_OK;
-}
-
-enum error_code entry_load(struct txn *t, struct bucket *b, const struct entry *e, bool history)
-{
-    struct entry row = *e, there = {.revision = 0};
-
-    arena_reset(&t->scratch);
-    enum error_code rc = entry_find(t->db, b->id, &e->key, &there, &t->scratch);
-    if (rc || (there.revision && !history))
-        return rc;
-    rc = fits_history(t, b, e, &there, history);
-    if (rc)
-        return rc;
-    if (b->options.compression)
-        rc = value_compress(&row.value, &t->scratch);
     if (!rc)
-        rc = write_row(t, history ? SQL_HISTORY_PUT : SQL_ENTRY_PUT, b, &row);
+        rc = write_row(t, put, b, &row);
     b->held++;
     b->bytes += weight(&row);
-    b->keys += !history && row.op == ENTRY_PUT;
     b->dirty = true;
     t->touched = true;
     return rc;
+}
+
+enum error_code entry_load(struct txn *t, struct bucket *b, const struct entry *e)
+{
+    struct entry there = {.revision = 0};
+
+    arena_reset(&t->scratch);
+    enum error_code rc = entry_find(t->db, b->id, &e->key, &there, &t->scratch);
+    if (rc || there.revision)
+        return rc;
+    b->keys += e->op == ENTRY_PUT;
+    return load_row(t, b, e, SQL_ENTRY_PUT);
+}
+
+enum error_code entry_load_history(struct txn *t, struct bucket *b, const struct entry *e, bool *orphan)
+{
+    struct entry there = {.revision = 0};
+
+    arena_reset(&t->scratch);
+    enum error_code rc = entry_find(t->db, b->id, &e->key, &there, &t->scratch);
+    *orphan = !there.revision;
+    if (rc || *orphan)
+        return rc;
+    return there.revision <= e->revision ? ERR_CONFLICT : load_row(t, b, e, SQL_HISTORY_PUT);
 }
 
 static const char *const op_names[] = {[ENTRY_DEL] = "DEL", [ENTRY_PURGE] = "PURGE", [ENTRY_EXPIRE] = "EXPIRE"};

@@ -95,11 +95,14 @@ enum error_code entry_trim(struct txn *t, struct bucket *b, const struct key *ke
 enum error_code entry_trim_keys(struct txn *t, struct bucket *b, size_t limit, struct key *place, size_t *count,
                                 struct arena *arena);
 
+/* Writes an entry as it was in another database, whatever the rules above say.  One that is there is newer, and stays. */
+enum error_code entry_load(struct txn *t, struct bucket *b, const struct entry *e);
+
 /*
- * Writes a row as it was in another database, whatever the rules above say; loaded from a dump.  Where the key has an entry
- * already, that one is newer and stays.  ERR_CONFLICT where the key's history would not be older than its entry.
+ * Likewise an older value of a key whose entry is loaded; *orphan, and nothing done, where there is none.  ERR_CONFLICT where
+ * it is not older than the entry.
  */
-enum error_code entry_load(struct txn *t, struct bucket *b, const struct entry *e, bool history);
+enum error_code entry_load_history(struct txn *t, struct bucket *b, const struct entry *e, bool *orphan);
 
 /*
  * The entry as a JSON object: key, value (unless meta_only: then "length"), version, revision, created, expiresAt,

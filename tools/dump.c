@@ -123,12 +123,13 @@ static enum error_code dump_bucket(struct dump *d, struct bucket *b)
     return put(d, &r, ERR_OK);
 }
 
+/* Entries first: whoever loads them knows then whether an older value has an entry. */
 static enum error_code dump_contents(struct dump *d, struct bucket *b)
 {
     if (!b->id)
         return ERR_OK;
-    enum error_code rc = dump_rows(d, b, RECORD_HISTORY);
-    return rc ? rc : dump_rows(d, b, RECORD_ENTRY);
+    enum error_code rc = dump_rows(d, b, RECORD_ENTRY);
+    return rc ? rc : dump_rows(d, b, RECORD_HISTORY);
 }
 
 static enum error_code dump_messages(struct dump *d)

@@ -21,6 +21,13 @@ struct target {
     int64_t revision; /* in the dump */
     int64_t offset;   /* added to its revisions: those that the bucket had here are not used again */
     bool skip;        /* its entries are not wanted: destroyed, or in memory */
+    bool begun;       /* the first pass has seen a line of its contents */
+};
+
+/* Lines that are left out, though nothing is wrong with them. */
+struct load_left {
+    int64_t duplicates; /* messages whose dedupe id is held here */
+    int64_t orphans;    /* older values of keys that have no entry: it was damaged when the dump was made */
 };
 
 struct load {
@@ -47,7 +54,7 @@ struct load {
     size_t target_count;
     int64_t message_offset, fence_offset;
     int64_t chunk_done[RECORD_END + 1], done[RECORD_END + 1];
-    int64_t chunk_duplicates, duplicates;
+    struct load_left chunk_left, left;
 };
 
 /* Input */
@@ -131,14 +138,28 @@ static enum error_code bad(struct load *l, const char *why)
     return error_set(&l->err, ERR_BAD_REQUEST, NULL, "%s", why);
 }
 
+/* The contents of a bucket are one piece: its entries, then what they were before. */
+static enum error_code judge_piece(struct load *l, const struct record *r, struct target *t, bool same_bucket)
+{
+    if (!same_bucket && t->begun)
+        return bad(l, "the contents of a bucket must stand together");
+    t->begun = true;
+    if (same_bucket && r->type == RECORD_ENTRY && l->last_type == RECORD_HISTORY)
+        return bad(l, "the older values of a bucket must stand behind all its entries");
+    return ERR_OK;
+}
+
 /* Rows come in the order of their keys, so that none is there twice. */
-static enum error_code judge_order(struct load *l, const struct record *r)
+static enum error_code judge_order(struct load *l, const struct record *r, struct target *t)
 {
     struct buf *last = &l->last_key;
     size_t name = strlen(r->bucket_name) + 1, len = name + r->entry.key.len;
     const struct key *key = &r->entry.key;
     bool same_bucket = last->len > name && memcmp(last->data, r->bucket_name, name) == 0;
+    enum error_code rc = judge_piece(l, r, t, same_bucket);
 
+    if (rc)
+        return rc;
     if (same_bucket && l->last_type == r->type) {
         size_t had = last->len - name, common = had < key->len ? had : key->len;
         int order = memcmp(last->data + name, key->data, common);
@@ -165,13 +186,13 @@ static enum error_code judge_message(struct load *l, const struct record *r)
 
 static enum error_code judge_entry(struct load *l, const struct record *r)
 {
-    const struct target *t = find_target(l, r->bucket_name);
+    struct target *t = find_target(l, r->bucket_name);
 
     if (!t)
         return error_set(&l->err, ERR_BAD_REQUEST, NULL, "bucket %s has no line of its own", r->bucket_name);
     if (r->entry.revision > t->revision)
         return bad(l, "the revision is beyond the bucket's");
-    return judge_order(l, r);
+    return judge_order(l, r, t);
 }
 
 static enum error_code judge_head(struct load *l, const struct record *r)
@@ -287,6 +308,20 @@ static enum error_code load_bucket(struct load *l, struct txn *t, const struct r
     return bucket_put(t->db, &b);
 }
 
+static enum error_code load_history(struct load *l, struct txn *t, struct bucket *b, const struct entry *e)
+{
+    bool orphan;
+    enum error_code rc = entry_load_history(t, b, e, &orphan);
+
+    if (rc == ERR_CONFLICT)
+        return error_set(&l->err, ERR_INTERNAL, NULL,
+                         "a key of bucket %s has a history that is not older than its entry: the dump is damaged",
+                         b->name);
+    l->chunk_left.orphans += !rc && orphan;
+    /* A dump made while the bucket's history was being lowered has more than the bucket keeps. */
+    return rc ? rc : entry_trim(t, b, &e->key);
+}
+
 static enum error_code load_entry(struct load *l, struct txn *t, struct record *r)
 {
     const struct target *target = find_target(l, r->bucket_name);
@@ -301,13 +336,7 @@ static enum error_code load_entry(struct load *l, struct txn *t, struct record *
     if (rc)
         return rc;
     r->entry.revision += target->offset;
-    rc = entry_load(t, b, &r->entry, r->type == RECORD_HISTORY);
-    if (rc == ERR_CONFLICT)
-        return error_set(&l->err, ERR_INTERNAL, NULL,
-                         "a key of bucket %s has a history that is not older than its entry: the dump is damaged",
-                         b->name);
-    /* A dump made while the bucket's history was being lowered has more than the bucket keeps. */
-    return rc || r->type != RECORD_HISTORY ? rc : entry_trim(t, b, &r->entry.key);
+    return r->type == RECORD_ENTRY ? entry_load(t, b, &r->entry) : load_history(l, t, b, &r->entry);
 }
 
 static enum error_code load_message(struct load *l, struct txn *t, struct record *r)
@@ -318,7 +347,7 @@ static enum error_code load_message(struct load *l, struct txn *t, struct record
         t->now = r->message.enqueued;
     r->message.id += l->message_offset;
     enum error_code rc = message_load(t, &r->message, &duplicate);
-    l->chunk_duplicates += !rc && duplicate;
+    l->chunk_left.duplicates += !rc && duplicate;
     return rc;
 }
 
@@ -386,7 +415,7 @@ static enum error_code apply_chunk(struct commit_job *job, struct txn *t)
     enum error_code rc = ERR_OK;
 
     memset(l->chunk_done, 0, sizeof l->chunk_done);
-    l->chunk_duplicates = 0;
+    l->chunk_left = (struct load_left){0};
     for (int64_t i = 0; !rc && i < l->chunk_lines; i++) {
         size_t len = strlen(p);
         rc = load_line(l, t, p, len);
@@ -401,8 +430,10 @@ static enum error_code write_chunk(struct load *l)
 
     for (int i = 0; !rc && i <= RECORD_END; i++)
         l->done[i] += l->chunk_done[i];
-    if (!rc)
-        l->duplicates += l->chunk_duplicates;
+    if (!rc) {
+        l->left.duplicates += l->chunk_left.duplicates;
+        l->left.orphans += l->chunk_left.orphans;
+    }
     memset(l->chunk_done, 0, sizeof l->chunk_done);
     buf_clear(&l->chunk);
     l->chunk_lines = 0;
@@ -439,23 +470,28 @@ static enum error_code write_input(struct load *l)
 static int summary(const struct load *l)
 {
     const int64_t *n = l->done;
+    const int64_t history = n[RECORD_HISTORY] - l->left.orphans, messages = n[RECORD_MESSAGE] - l->left.duplicates;
 
+    if (l->left.orphans)
+        log_line(LOG_WARNING, "%lld older values of keys that have no entry in the dump are left out",
+                 (long long)l->left.orphans);
     if (l->tool->quiet)
         return TOOL_DONE;
     if (!l->tool->json) {
         tool_say(l->tool,
                  "loaded %lld buckets, %lld entries, %lld older values, %lld messages (%lld duplicates left out)",
-                 (long long)n[RECORD_BUCKET], (long long)n[RECORD_ENTRY], (long long)n[RECORD_HISTORY],
-                 (long long)(n[RECORD_MESSAGE] - l->duplicates), (long long)l->duplicates);
+                 (long long)n[RECORD_BUCKET], (long long)n[RECORD_ENTRY], (long long)history, (long long)messages,
+                 (long long)l->left.duplicates);
         return TOOL_DONE;
     }
     cJSON *json = cJSON_CreateObject();
     cJSON_AddTrueToObject(json, "ok");
     tool_json_int(json, "buckets", n[RECORD_BUCKET]);
     tool_json_int(json, "entries", n[RECORD_ENTRY]);
-    tool_json_int(json, "history", n[RECORD_HISTORY]);
-    tool_json_int(json, "messages", n[RECORD_MESSAGE] - l->duplicates);
-    tool_json_int(json, "duplicates", l->duplicates);
+    tool_json_int(json, "history", history);
+    tool_json_int(json, "orphans", l->left.orphans);
+    tool_json_int(json, "messages", messages);
+    tool_json_int(json, "duplicates", l->left.duplicates);
     return tool_print_json(json);
 }
 

@@ -1,6 +1,6 @@
 /*
- * The lines of a dump: one JSON object each.  First "dump", then every "bucket", then entries by bucket ("history" for older
- * values), in the order of their keys, then "message", "dedupe", "lock", last "end".  Values are the bytes that the store
+ * The lines of a dump: one JSON object each.  First "dump", then every "bucket", then what each bucket holds: its "entry"
+ * lines and behind them its "history", the older values, both in the order of their keys; then "message", "dedupe", "lock", last "end".  Values are the bytes that the store
  * holds, as JSON or in base64; where JSON is nested too deep for a line to be read back it stands in a string
  * ("valueText", "payloadText").
  */
@@ -23,8 +23,8 @@ enum { RECORD_FORMAT = 1 };
 enum record_type {
     RECORD_DUMP,
     RECORD_BUCKET,
-    RECORD_HISTORY,
     RECORD_ENTRY,
+    RECORD_HISTORY,
     RECORD_MESSAGE,
     RECORD_DEDUPE,
     RECORD_LOCK,

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, before, describe, it } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 
 import { Store, fill } from './lib/store.mjs';
 
@@ -95,9 +96,19 @@ describe('load', () => {
 
   const load = (lines, db = s.path('target.db')) => s.maint(['load', '--db', db], { input: lines.map((line) => `${line}\n`).join('') });
 
+  const isHistory = (line) => line.startsWith('{"type":"history","bucket":"kept"');
+
   it('refuses what is no dump, naming the line, and loads nothing', async () => {
     const entry = dump.findIndex((line) => line.startsWith('{"type":"entry"'));
     const change = (at, from, to) => dump.map((line, i) => (i === at ? line.replace(from, to) : line));
+    const isEntryOf = (bucket) => (line) => line.startsWith(`{"type":"entry","bucket":"${bucket}"`);
+    // The first line that is one, behind the last that is the other.
+    const moved = (one, other) => {
+      const at = dump.findIndex(one);
+      const rest = [...dump.slice(0, at), ...dump.slice(at + 1)];
+      const behind = rest.findLastIndex(other) + 1;
+      return [...rest.slice(0, behind), dump[at], ...rest.slice(behind)];
+    };
     const wrong = [
       [[], /line 0: the dump is cut off/],
       [dump.slice(0, -1), /the dump is cut off: its line of type "end" is missing/],
@@ -113,6 +124,8 @@ describe('load', () => {
       [change(entry, '"bucket":"', '"bucket":"x'), /no line of its own/],
       [dump.map((line, i) => (i === entry + 1 ? dump[entry] : line)), /in order, each there once/],
       [change(1, '"history":1', '"history":0'), /line 2: options\.history/],
+      [moved(isEntryOf('kept'), isHistory), /must stand behind all its entries/],
+      [moved(isEntryOf('default'), isHistory), /must stand together/],
     ];
     for (const [lines, pattern] of wrong) {
       const { code, out, err } = await load(lines);
@@ -123,6 +136,22 @@ describe('load', () => {
     }
     const { out } = await s.maint(['stats', '--json', '--db', s.path('target.db')]);
     assert.deepEqual(Object.keys(JSON.parse(out).buckets), ['default']);
+  });
+
+  it('leaves out older values whose entry the dump has not, and says so', async () => {
+    const history = dump.filter(isHistory);
+    const { key } = JSON.parse(history[0]);
+    const isEntry = (line) => line.startsWith('{"type":"entry","bucket":"kept"') && isDeepStrictEqual(JSON.parse(line).key, key);
+    const lines = dump.slice(0, -1).filter((line) => !isEntry(line));
+    assert.equal(lines.length, dump.length - 2);
+    lines.push(`{"type":"end","lines":${lines.length}}`);
+    const left = history.filter((line) => isDeepStrictEqual(JSON.parse(line).key, key)).length;
+    const { code, out, err } = await load(lines, s.path('orphans.db'));
+    assert.equal(code, 0, err);
+    assert.match(err, new RegExp(`${left} older values of keys that have no entry in the dump are left out`));
+    assert.match(out, /^loaded /);
+    const check = await s.maint(['check', '--db', s.path('orphans.db')]);
+    assert.equal(check.code, 0, check.out);
   });
 
   it('refuses a bucket that is not empty', async () => {
