@@ -92,10 +92,10 @@ static void tell_anybody(const struct diagnose *d, const struct diagnose_report 
 {
     const struct diagnose_finding *wrong = diagnose_first(report, DIAGNOSE_WRONG);
     const char *file = d->config->file ? d->config->file : "", *slash = strrchr(file, '/');
+    const char *why = d->config_problem ? d->config_problem : wrong ? wrong->message : "no reason was found";
     char what[DIAGNOSE_TEXT];
 
-    copy_without(what, sizeof what, d->config_problem || !wrong ? d->config_problem : wrong->message, file,
-                 slash ? (size_t)(slash - file) + 1 : 0);
+    copy_without(what, sizeof what, why, file, slash ? (size_t)(slash - file) + 1 : 0);
     snprintf(text, size, "not set up yet: %s (kvs.cgi --check, in a shell, and the web server's error log say more)",
              what);
 }

@@ -52,10 +52,11 @@ for (const stream of [true, false]) {
       put("b");
       put("a");
       bucket.commit([{ key: ["b"], operation: "DEL" }]);
-      const seen = collect({}, 3);
-      await pause(50);
+      const watch = await kv.watch({});
+      const entries = [(await watch.next()).value, (await watch.next()).value];
       put("c");
-      const entries = await seen;
+      entries.push((await watch.next()).value);
+      watch.stop();
       assert.equal(text(entries), "a@3 b@4DEL c@5");
       assert.deepEqual(entries.map((e) => e.delta), [1, 0, 0]);
       assert.deepEqual(entries.map((e) => e.isUpdate), [false, false, true]);
