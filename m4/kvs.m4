@@ -1,13 +1,22 @@
-# KVS_CFLAG(VARIABLE, FLAG...): appends each flag that the compiler takes to VARIABLE.
-AC_DEFUN([KVS_CFLAG], [m4_foreach_w([kvs_flag], [$2], [
-    AS_VAR_PUSHDEF([kvs_cache], [kvs_cv_cflag_]kvs_flag)
-    AC_CACHE_CHECK([whether $CC takes ]kvs_flag, [kvs_cache], [
+# KVS_CFLAG_TRY(CACHE VARIABLE, FLAGS): whether the compiler takes the flags, all together.
+AC_DEFUN([KVS_CFLAG_TRY], [
+    AC_CACHE_CHECK([whether $CC takes $2], [$1], [
         kvs_saved_cflags=$CFLAGS
-        CFLAGS="$CFLAGS -Werror kvs_flag"
-        AC_COMPILE_IFELSE([AC_LANG_PROGRAM()], [AS_VAR_SET([kvs_cache], [yes])], [AS_VAR_SET([kvs_cache], [no])])
-        CFLAGS=$kvs_saved_cflags])
-    AS_VAR_IF([kvs_cache], [yes], [AS_VAR_APPEND([$1], [" kvs_flag"])])
-    AS_VAR_POPDEF([kvs_cache])])])
+        CFLAGS="$CFLAGS -Werror $2"
+        AC_COMPILE_IFELSE([AC_LANG_PROGRAM()], [AS_VAR_SET([$1], [yes])], [AS_VAR_SET([$1], [no])])
+        CFLAGS=$kvs_saved_cflags])])
+
+# KVS_CFLAG(VARIABLE, FLAG...): appends each flag that the compiler takes to VARIABLE.  Most compilers take all, which one
+# test shows; only where that fails is each tried.
+AC_DEFUN([KVS_CFLAG], [
+    AS_VAR_PUSHDEF([kvs_all], [kvs_cv_cflags_]m4_normalize([$2]))
+    KVS_CFLAG_TRY([kvs_all], m4_normalize([$2]))
+    AS_VAR_IF([kvs_all], [yes], [AS_VAR_APPEND([$1], [" m4_normalize([$2])"])], [m4_foreach_w([kvs_flag], [$2], [
+        AS_VAR_PUSHDEF([kvs_cache], [kvs_cv_cflag_]kvs_flag)
+        KVS_CFLAG_TRY([kvs_cache], kvs_flag)
+        AS_VAR_IF([kvs_cache], [yes], [AS_VAR_APPEND([$1], [" kvs_flag"])])
+        AS_VAR_POPDEF([kvs_cache])])])
+    AS_VAR_POPDEF([kvs_all])])
 
 # KVS_LDFLAG(VARIABLE, FLAGS, [IF-NOT]): appends FLAGS, taken as one, to VARIABLE if a program links with them.
 AC_DEFUN([KVS_LDFLAG], [
