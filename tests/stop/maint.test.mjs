@@ -37,6 +37,9 @@ async function isDatabase(store, file) {
   assert.equal(code, 0, `${file}: ${out}${err}`);
 }
 
+// What a database consists of; the journal is that of a log's predecessor, while the file is being made.
+const DATABASE = ['', '-journal', '-wal', '-shm', '.lock'];
+
 async function isDump(store, file) {
   const lines = fs.readFileSync(file, 'utf8').trim().split('\n');
   assert.equal(JSON.parse(lines.at(-1)).type, 'end', `${file} is whole`);
@@ -63,7 +66,7 @@ async function lengthOf(store, command, env) {
 
 function cleanUp(store, command) {
   for (const file of [command.makes, command.db]) {
-    if (file) for (const ending of ['', '-wal', '-shm', '.lock']) fs.rmSync(store.path(file + ending), { force: true });
+    if (file) for (const ending of DATABASE) fs.rmSync(store.path(file + ending), { force: true });
   }
 }
 
@@ -82,7 +85,7 @@ async function interrupt(store, command, ms, signal) {
   if (fs.existsSync(log)) assert.equal(fs.statSync(log).size, 0, what);
   for (const ending of ['-wal', '-shm']) fs.rmSync(store.path(`kept.db${ending}`), { force: true });
   const names = fs.readdirSync(store.dir).filter((name) => !OWN.test(name) && !/^kept\.(db|json)$/.test(name));
-  const allowed = [command.makes, ...(command.db ? ['', '-wal', '-shm', '.lock'].map((ending) => command.db + ending) : [])];
+  const allowed = [command.makes, ...(command.db ? DATABASE.map((ending) => command.db + ending) : [])];
   assert.deepEqual(names.filter((name) => !allowed.includes(name)), [], `${what}: left behind`);
   const file = command.keeps ?? (names.includes(command.makes) ? command.makes : null);
   if (file) await command.whole(store, store.path(file));

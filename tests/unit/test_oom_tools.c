@@ -14,9 +14,9 @@ enum { OUTPUT = 1 << 16, ENGINE_STRIDE = 401, FOREVER_STRIDE = 4 };
 static const char dump_text[] =
     "{\"type\":\"dump\",\"format\":1,\"lastMessage\":1,\"lastFence\":0}\n"
     "{\"type\":\"bucket\",\"name\":\"l\",\"revision\":5,\"compacted\":0,\"created\":5,\"options\":{\"history\":2}}\n"
-    "{\"type\":\"history\",\"bucket\":\"l\",\"key\":[\"k\"],\"revision\":1,\"created\":1,\"version\":1,\"value\":1}\n"
     "{\"type\":\"entry\",\"bucket\":\"l\",\"key\":[\"k\"],\"revision\":2,\"created\":1,\"version\":2,\"valueText\":"
     "\"[[]]\"}\n"
+    "{\"type\":\"history\",\"bucket\":\"l\",\"key\":[\"k\"],\"revision\":1,\"created\":1,\"version\":1,\"value\":1}\n"
     "{\"type\":\"message\",\"id\":1,\"topic\":\"t\",\"state\":\"ready\",\"enqueuedAt\":1,\"deliverAt\":1,\"attempts\":"
     "0,"
     "\"maxAttempts\":3,\"payload\":{\"a\":1}}\n"
