@@ -80,22 +80,26 @@ static void check_lines(const char *data, size_t size)
     }
 }
 
-static void print_finding(void *context, enum check_kind kind, const char *what)
+/* That a dump comes from a clock ahead of this one is for check to tell, not for load to refuse. */
+static void on_finding(void *context, enum check_kind kind, const char *what)
 {
-    (void)context;
+    if (kind == CHECK_CLOCK)
+        return;
     fprintf(stderr, "%s: %s\n", check_name(kind), what);
+    *(bool *)context = false;
 }
 
 static struct check_counts check_store(void)
 {
-    struct check_sink sink = {.finding = print_finding};
+    bool sound = true;
+    struct check_sink sink = {.finding = on_finding, .context = &sound};
     struct check_counts counts = {0};
     struct db *db;
 
     must(store_reader(service.kvs->file, &db) == ERR_OK);
     must(check_contents(db, &sink, &counts) == ERR_OK);
     store_reader_done(service.kvs->file, db, false);
-    must(counts.findings == 0);
+    must(sound);
     return counts;
 }
 
