@@ -66,14 +66,17 @@ static int damaged(const struct file *database, const char *what, sqlite3_int64 
 
 /* --- The database's pages --- */
 
-/* The header, wherever it passes by, tells whether there are checksums.  It never turns them off again. */
-static int notice_header(struct file *f, const unsigned char *header)
+/*
+ * The header, wherever it passes by, tells whether there are checksums.  It never turns them off again.  Where the engine
+ * looks at the header alone it is not judged: it may have been torn in a checkpoint, and the log has the page whole.
+ */
+static int notice_header(struct file *f, const unsigned char *header, bool judge)
 {
     if (memcmp(header, "SQLite format 3", 16))
         return SQLITE_OK;
     bool sums = header[HEADER_RESERVE] == DB_SUMS_RESERVE;
     bool ours = big_endian(header + HEADER_APPLICATION) == DB_SUMS_APPLICATION;
-    if (!sums && ours && big_endian(header + HEADER_VERSION) >= FORMAT_SUMS)
+    if (judge && !sums && ours && big_endian(header + HEADER_VERSION) >= FORMAT_SUMS)
         return damaged(f, "page", 1, "denies that pages have checksums: it is damaged");
     f->stamp |= sums;
     f->compare |= sums && !f->converting;
@@ -164,7 +167,7 @@ static int main_read(sqlite3_file *file, void *to, int n, sqlite3_int64 at)
     int rc = f->real->pMethods->xRead(f->real, to, n, at);
 
     if (rc == SQLITE_OK && at == 0 && n >= HEADER) {
-        rc = notice_header(f, to);
+        rc = notice_header(f, to, is_page(n, at));
         if (rc)
             return rc;
     }
@@ -183,7 +186,7 @@ static int main_write(sqlite3_file *file, const void *from, int n, sqlite3_int64
         return SQLITE_CORRUPT;
     }
     if (at == 0 && n >= HEADER)
-        notice_header(f, from);
+        notice_header(f, from, true);
     if (!f->stamp || !is_page(n, at))
         return f->real->pMethods->xWrite(f->real, from, n, at);
     memcpy(page, from, sizeof page);
@@ -242,13 +245,20 @@ static int check_frame(struct file *f, const unsigned char *page, sqlite3_int64 
     return holds ? SQLITE_OK : damaged(f->main, "the log's frame", frame + 1, "is damaged");
 }
 
+/* The first page in the log is newer than that in the file, which a checkpoint may have written half. */
+static int check_log_page(struct file *f, const unsigned char *page, sqlite3_int64 at, sqlite3_int64 frame)
+{
+    int rc = check_frame(f, page, at, frame);
+    return rc || f->main->log_page != 1 ? rc : notice_header(f->main, page, true);
+}
+
 static int log_read(sqlite3_file *file, void *to, int n, sqlite3_int64 at)
 {
     struct file *f = file_of(file);
     sqlite3_int64 frame = frame_at(at);
     int rc = f->real->pMethods->xRead(f->real, to, n, at);
 
-    return rc || n != DB_SUMS_PAGE || frame < 0 ? rc : check_frame(f, to, at, frame);
+    return rc || n != DB_SUMS_PAGE || frame < 0 ? rc : check_log_page(f, to, at, frame);
 }
 
 /* How many headers of frames begin before this place. */

@@ -194,6 +194,51 @@ static void test_lost_commits(void)
     store_close(store);
 }
 
+/* Writes len bytes into the database's file itself. */
+static void overwrite(const char *bytes, size_t len, off_t at)
+{
+    FILE *f = fopen(path, "r+");
+    is_int(f && !fseeko(f, at, SEEK_SET) && fwrite(bytes, 1, len, f) == len && !fclose(f), 1,
+           "the_file_is_written_over");
+}
+
+/* The power fails while a checkpoint writes the first page: the log has it whole, the file in pieces. */
+static void test_torn_first_page(void)
+{
+    static const struct {
+        const char *what, *bytes;
+        size_t len;
+        off_t at;
+    } torn[] = {
+        {"the_magic_is_torn", "=\xa2\x97\0sKa", 7, 15},
+        {"all_behind_the_magic_is_torn", "\x97\x13sKa\xdf\x28\x30\xb6\xf5uO8\xaf\xd7\xb2k", 17, 16},
+        {"it_denies_that_pages_have_checksums", "\0", 1, 20},
+    };
+    char from[420], to[430], command[2400];
+    struct error err;
+
+    snprintf(from, sizeof from, "%s-wal", path);
+    snprintf(to, sizeof to, "%s/log", dir);
+    temp_dir_remove(dir, "kv.db");
+    mkdir(dir, 0700);
+    store_close(open_with(STORE_ACCEPTS, false, &err));
+    snprintf(command, sizeof command, "cp '%s' '%s'", from, to);
+    is_int(system(command), 0, "a_log_with_the_first_page");
+    sqlite3 *db = NULL;
+    is_int(sqlite3_open(path, &db) || sqlite3_exec(db, "PRAGMA wal_checkpoint", NULL, NULL, NULL), 0, "is_moved");
+    sqlite3_close(db);
+    for (size_t i = 0; i < sizeof torn / sizeof torn[0]; i++) {
+        snprintf(command, sizeof command, "cp '%s' '%s' && rm -f '%s-shm' '%s.lock'", to, from, path, path);
+        is_int(system(command), 0, "the_log_as_it_was");
+        overwrite(torn[i].bytes, torn[i].len, torn[i].at);
+        struct store *store = open_with(STORE_REFUSES, false, &err);
+        ok(store != NULL, "%s: %s", torn[i].what, store ? "opened by the log" : err.message);
+        is_int(store ? write_something(store) : ERR_INTERNAL, ERR_OK, "and_written");
+        store_close(store);
+    }
+    unlink(to);
+}
+
 static void test_many_make_the_same_file(void)
 {
     enum { CHILDREN = 6 };
@@ -254,6 +299,7 @@ int main(void)
     test_what_is_refused();
     test_one_name();
     test_lost_commits();
+    test_torn_first_page();
     temp_dir_remove(dir, "kv.db");
     mkdir(dir, 0700);
     test_many_make_the_same_file();
