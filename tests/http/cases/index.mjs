@@ -50,7 +50,7 @@ export const EVERYTHING = [
 
 // What a process for each request can change: state that would live in one, waiting, what is shared.  The rest is judged by
 // the same code behind FastCGI, and takes 4000 processes.
-export const PROCESSES = [transport, kv, queue, memory, watch, listen, locks, republish, reset];
+export const PROCESSES = [transport, kv, memory, watch, listen, reset];
 
 // What can depend on how the web server passes a request on.
 export const TRANSPORT = [transport];
