@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "check.h"
+#include "older.h"
 #include "service.h"
 #include "store.h"
 #include "tests/unit/state.h"
@@ -335,7 +336,8 @@ static void walk_trace(struct walk *k, const struct disk_image *from, long limit
 /* --- Episodes --- */
 
 struct sum {
-    long episodes, points, relaxed, commits, steps, later;
+    long episodes, points, relaxed, commits, steps, later, older;
+    struct disk_image old; /* a database of the oldest format */
     struct disk_image next;
     struct model model;
     bool has_next;
@@ -348,7 +350,8 @@ static bool episode(struct service *s, uint64_t seed, long limit, struct sum *su
     struct rng rng = {seed};
     unsigned settings = (rng_chance(&rng, 30) ? WORKLOAD_RELAXED : 0) | (rng_chance(&rng, 40) ? WORKLOAD_CGI : 0);
     bool later = sum->has_next && rng_chance(&rng, 60);
-    const struct disk_image *from = later ? &sum->next : NULL;
+    bool older = !later && rng_chance(&rng, 40);
+    const struct disk_image *from = later ? &sum->next : older ? &sum->old : NULL;
     struct walk k = {.w = &w, .settings = settings, .rng = &rng, .s = s, .good = true};
 
     bool good = workload_run(&w, &rng, settings, 4 + rng_below(&rng, 20), from, later ? &sum->model : NULL);
@@ -360,6 +363,7 @@ static bool episode(struct service *s, uint64_t seed, long limit, struct sum *su
     sum->steps += (long)k.ends;
     sum->relaxed += settings & WORKLOAD_RELAXED ? k.points : 0;
     sum->later += later;
+    sum->older += older;
     if (k.has_next) {
         if (sum->has_next)
             disk_image_free(&sum->next);
@@ -390,13 +394,16 @@ int main(void)
     db_global_init();
     service_prepare(&s);
     service_configure(&s, "durability", "full");
+    good = older_image(&sum.old);
     printf("# seed %ld\n", seed);
     while (good && sum.points < points)
         good = episode(&s, (uint64_t)seed * 1000003 + (uint64_t)sum.episodes, points - sum.points, &sum);
     if (sum.has_next)
         disk_image_free(&sum.next);
-    printf("# %ld episodes (%ld begin with what a power loss left), %ld steps, %ld commits\n", sum.episodes, sum.later,
-           sum.steps, sum.commits);
+    disk_image_free(&sum.old);
+    printf("# %ld episodes (%ld begin with what a power loss left, %ld with a database of the oldest format), %ld "
+           "steps, %ld commits\n",
+           sum.episodes, sum.later, sum.older, sum.steps, sum.commits);
     ok(good && sum.points >= points, "%ld power losses (%ld of them relaxed), seed %ld", sum.points, sum.relaxed, seed);
     config_free(&s.config);
     rmdir(s.dir);
