@@ -41,7 +41,7 @@ function withTokens(server, wanted, tests) {
     const { tokens, sections } = newTokens(wanted);
     let deployment = null;
     before(async () => {
-      deployment = await startDeployment(server, { sections });
+      deployment = await startDeployment(server, { mount: DEPLOYMENTS[server].mounts?.[0], sections });
     });
     const test = (title, run) => it(title, () => run(new Session(deployment), as));
     const as = (session, name) => {

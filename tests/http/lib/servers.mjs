@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 
 import { Client } from './client.mjs';
 import { DEPLOYMENTS } from './deployments.mjs';
-import { unexpectedLines } from './logs.mjs';
+import { STOPPING, unexpectedLines } from './logs.mjs';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 const BUILD = process.env.KVS_BUILD ? path.resolve(process.env.KVS_BUILD) : ROOT;
@@ -352,8 +352,10 @@ export class Deployment {
   async stop() {
     if (!living.has(this)) return [];
     this.client?.close();
+    const before = unexpectedLines(this.logs(), this.expected);
     const problems = await this.end();
-    problems.push(...unexpectedLines(this.logs(), this.expected));
+    const after = unexpectedLines(this.logs(), [...this.expected, ...STOPPING]);
+    problems.push(...before, ...after.filter((line) => !before.includes(line)));
     this.remove();
     return problems;
   }
