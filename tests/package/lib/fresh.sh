@@ -7,18 +7,27 @@
 fresh_root=$work/root
 fresh_pids=()
 
-fresh() {
-    chroot "$fresh_root" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \
+# In the place of this shell: what it is in the background can be ended.
+fresh_exec() {
+    exec chroot "$fresh_root" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \
         DEBIAN_FRONTEND=noninteractive "$@"
 }
 
-fresh_end() {
+fresh() {
+    (fresh_exec "$@")
+}
+
+fresh_stop() {
     local pid
     for pid in "${fresh_pids[@]}"; do
         kill -TERM "$pid" 2>/dev/null
         wait "$pid" 2>/dev/null
     done
     fresh_pids=()
+}
+
+fresh_end() {
+    fresh_stop
     umount "$fresh_root/proc" 2>/dev/null
     umount "$fresh_root/dev/shm" 2>/dev/null
     true
@@ -76,7 +85,7 @@ fresh_token() {
 # What kvs.service and kvs.socket say, without systemd.
 fresh_serve() {
     install -d "$fresh_root/run/kvs" && fresh chown kvs:kvs /run/kvs
-    fresh env KVS_CONFIG=/etc/kvs/kvs.conf setpriv --reuid=kvs --regid=kvs --clear-groups \
+    fresh_exec env KVS_CONFIG=/etc/kvs/kvs.conf setpriv --reuid=kvs --regid=kvs --clear-groups \
         sh -c 'cd /var/lib/kvs && exec /usr/libexec/kvs/kvs.fcgi --listen /run/kvs/kvs.sock' >>"$work/fcgi.log" 2>&1 </dev/null &
     fresh_pids+=($!)
     fresh_wait test -S "$fresh_root/run/kvs/kvs.sock" && fresh chgrp www-data /run/kvs/kvs.sock
@@ -96,7 +105,7 @@ fresh_lighttpd() {
     fresh lighttpd-enable-mod fastcgi kvs || true # 2: a module that another needs was enabled, too
     [ -L "$fresh_root/etc/lighttpd/conf-enabled/50-kvs.conf" ] || return 1
     sed -i "s/^server.port .*/server.port = $fresh_port/" "$fresh_root/etc/lighttpd/lighttpd.conf"
-    fresh lighttpd -D -f /etc/lighttpd/lighttpd.conf >>"$work/lighttpd.log" 2>&1 </dev/null &
+    fresh_exec lighttpd -D -f /etc/lighttpd/lighttpd.conf >>"$work/lighttpd.log" 2>&1 </dev/null &
     fresh_pids+=($!)
     fresh_wait fresh curl -fsS "http://127.0.0.1:$fresh_port/kvs/health"
 }
@@ -140,8 +149,6 @@ fresh_again() {
 }
 
 fresh_purge() {
-    local pid
-    for pid in "${fresh_pids[@]}"; do kill -TERM "$pid" && wait "$pid"; done
     fresh apt-get -q -y purge kvs && fresh apt-get -q -y autoremove --purge || return 1
     ! fresh getent passwd kvs || return 1
     ! fresh getent group kvs || return 1
@@ -170,6 +177,7 @@ fresh_checks() {
         skip "fresh: a database of the commit before is taken over" "there is no history"
     fi
     check "fresh: upgrade, removal and installation leave token and data" fresh_again
+    fresh_stop # not in a subshell, which could not wait for them
     check "fresh: purging leaves nothing" fresh_purge
     fresh_end
 }
