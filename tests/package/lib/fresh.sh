@@ -129,8 +129,6 @@ fresh_old_database() {
 }
 
 fresh_take_over() {
-    local pid=${fresh_pids[0]}
-    kill -TERM "$pid" && wait "$pid"
     rm -f "$fresh_root"/var/lib/kvs/*
     cp "$work"/olddata/kv.db* "$fresh_root/var/lib/kvs/"
     fresh chown -R kvs:kvs /var/lib/kvs
@@ -170,6 +168,7 @@ fresh_checks() {
     # Not in a subshell: they start what later ones need.
     fresh_serve && fresh_lighttpd
     check "fresh: it serves behind lighttpd" fresh_session
+    fresh_stop # not in a check, a subshell, which could not wait for them
     if [ -d "$work/tree" ]; then
         check "fresh: the commit before writes a database" fresh_old_database
         check "fresh: which is taken over whole" fresh_take_over
@@ -177,7 +176,6 @@ fresh_checks() {
         skip "fresh: a database of the commit before is taken over" "there is no history"
     fi
     check "fresh: upgrade, removal and installation leave token and data" fresh_again
-    fresh_stop # not in a subshell, which could not wait for them
     check "fresh: purging leaves nothing" fresh_purge
     fresh_end
 }
