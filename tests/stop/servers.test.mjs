@@ -67,6 +67,7 @@ async function stopOnce(deployment, server, load, signal) {
   const patience = new Patience();
   const end = await server.stop(deployment, signal);
   const ms = patience.end();
+  load.over();
   load.isStarved = patience.isStarved;
   assert.deepEqual(end, [0, null]);
   if (load.isStarved) deployment.expected.push(/could not be answered in time/);

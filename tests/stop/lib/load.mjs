@@ -22,6 +22,7 @@ export class Load {
     this.sent = new Map(); // payload → the same, of messages that nobody consumes
     this.acks = []; // {id, lease, done}
     this.lost = [];
+    this.isOver = false;
     this.isStarved = false; // set where the clients were too slow to take their answers: what was lost then says nothing
     this.counts = { answered: 0, stopping: 0, refused: 0, polls: 0, streams: 0 };
     this.numbers = 0;
@@ -33,6 +34,7 @@ export class Load {
 
   // One request; the answer where it is 200, null at the end of this client's life.
   async request(endpoint, body) {
+    if (this.isOver) return null;
     const answer = await this.ask(endpoint, body);
     if (answer === 'refused') {
       this.counts.refused += 1;
@@ -128,6 +130,11 @@ export class Load {
     all.push(this.stream('/kv/watch', {}), this.stream('/kv/watch', { bucket: BIG, include: 'history' }));
     all.push(this.stream('/kv/watch', { prefix: [this.round], include: 'updates' }), this.stream('/queue/listen', { topic: 'silent' }));
     await Promise.all(all);
+  }
+
+  // The server is gone.  Where the next one was there at once nobody was refused, and all would go on with that one.
+  over() {
+    this.isOver = true;
   }
 
   // Compares with the store when it is served again; ok(endpoint, body) answers the object.
