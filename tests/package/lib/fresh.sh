@@ -152,7 +152,7 @@ fresh_purge() {
     ! fresh getent group kvs || return 1
     [ -z "$(find "$fresh_root/dev/shm" -name 'kvs-*')" ] || return 1
     fresh_files >"$work/after"
-    comm -13 "$work/before" "$work/after" | grep -vE '^\./(run/lighttpd|etc/(passwd|group|gshadow|shadow|subuid|subgid)-)' >"$work/left" || true
+    comm -13 "$work/before" "$work/after" | grep -vE '^\./(run/lighttpd|run/adduser|etc/(passwd|group|gshadow|shadow|subuid|subgid)-)' >"$work/left" || true
     # lighttpd's own module was enabled by us, and is what may stay.
     grep -v '^\./etc/lighttpd/conf-enabled/10-fastcgi.conf$' "$work/left" && return 1
     true
