@@ -118,7 +118,7 @@ static void test_busy(struct database *d)
     get(other, "s");
     put(d->db, "s", 5);
     is_int(put(other, "s", 6), ERR_BUSY, "an_outdated_snapshot_is_busy");
-    ok(clock_mono() - start < 1000, "at_once");
+    ok(clock_mono() - start < 4000, "at_once");
     db_read_end(other);
     is_int(put(other, "s", 6), ERR_OK, "and_not_for_ever");
     db_close(other);
