@@ -163,7 +163,7 @@ static void test_woken_by_another_process(void)
             slowest = took;
         exchange_free(&x);
     }
-    printf("# at most %lld ms after its commit\n", (long long)slowest);
+    ok(slowest < 4000, "long_before_its_own_end (%lld ms)", (long long)slowest);
     service_close(&s);
 }
 
@@ -237,7 +237,7 @@ static void test_long_polls_under_constant_writes(void)
     atomic_store(&t.over, true);
     for (int i = 0; i <= HANDS; i++)
         pthread_join(threads[i], NULL);
-    ok(slowest < 20000, "long_polls_are_answered_under_constant_writes (%lld ms)", (long long)slowest);
+    ok(slowest < 4000, "long_polls_are_answered_under_constant_writes (%lld ms)", (long long)slowest);
     service_close(&s);
 }
 
