@@ -4,56 +4,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-/* The whole of a file in memory of its own, with a NUL behind it; NULL where it cannot be read. */
-static char *read_file(const char *name, size_t *len)
-{
-    FILE *f = fopen(name, "r");
-    char *data = NULL;
-    size_t size = 0;
+#include "tests/unit/old_format.h"
 
-    if (!f)
-        return NULL;
-    FILE *out = open_memstream(&data, &size);
-    for (int c = getc(f); c != EOF; c = getc(f))
-        putc(c, out);
-    fclose(out);
-    fclose(f);
-    *len = size;
-    return data;
-}
-
-static bool make(const char *path, const char *sql)
-{
-    sqlite3 *db = NULL;
-    bool good = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, "unix") == SQLITE_OK &&
-                sqlite3_exec(db, "PRAGMA page_size=4096; PRAGMA journal_mode=WAL", NULL, NULL, NULL) == SQLITE_OK &&
-                sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
-
-    return sqlite3_close(db) == SQLITE_OK && good;
-}
+/* Of SQLite's header: the versions of the file's format for writers and readers; 2 is a database with a log. */
+enum { HEADER_WRITERS = 18, HEADER_READERS = 19, WITH_LOG = 2 };
 
 bool older_image(struct disk_image *image)
 {
-    const char *directory = getenv("TMPDIR");
-    char path[400];
-    size_t len;
-    char *sql = read_file("tests/vectors/format1.sql", &len), *data = NULL;
-    snprintf(path, sizeof path, "%s/kvs-older-XXXXXX", directory && directory[0] ? directory : "/tmp");
-    int fd = sql ? mkstemp(path) : -1;
+    sqlite3 *db = NULL;
+    sqlite3_int64 len = 0;
+    unsigned char *made = NULL, *data = NULL;
 
-    if (fd >= 0) {
-        close(fd);
-        data = make(path, sql) ? read_file(path, &len) : NULL;
-        unlink(path);
-    }
-    free(sql);
-    *image = (struct disk_image){.count = data ? 1 : 0};
+    if (sqlite3_open(":memory:", &db) == SQLITE_OK && old_format_fill(db, ""))
+        made = sqlite3_serialize(db, "main", &len, 0);
+    if (made)
+        data = malloc((size_t)len);
     if (data) {
-        snprintf(image->files[0].name, sizeof image->files[0].name, "kv.db");
-        image->files[0].data = (unsigned char *)data;
-        image->files[0].len = len;
+        memcpy(data, made, (size_t)len);
+        data[HEADER_WRITERS] = data[HEADER_READERS] = WITH_LOG;
+        image->files[0] = (struct disk_file){.name = "kv.db", .data = data, .len = (size_t)len};
     }
+    image->count = data ? 1 : 0;
+    sqlite3_free(made);
+    sqlite3_close(db);
     return data;
 }

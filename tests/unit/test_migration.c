@@ -7,26 +7,9 @@
 #include "check.h"
 #include "core/service.h"
 #include "maint.h"
+#include "old_format.h"
 #include "schema.h"
 #include "service.h"
-
-static char old_format[1 << 16];
-
-static void read_old_format(void)
-{
-    char name[600];
-    const char *dir = getenv("srcdir");
-
-    snprintf(name, sizeof name, "%s/tests/vectors/format1.sql", dir ? dir : ".");
-    FILE *f = fopen(name, "r");
-    size_t n = f ? fread(old_format, 1, sizeof old_format - 1, f) : 0;
-    if (f)
-        fclose(f);
-    if (n)
-        return;
-    printf("Bail out! cannot read %s\n", name);
-    exit(1);
-}
 
 /* A connection as any other program has it. */
 static sqlite3 *stranger(const struct service *s)
@@ -54,8 +37,7 @@ static void begin(struct service *s, const char *more)
     db_global_init();
     sqlite3 *db = stranger(s);
     chmod(s->path, 0660);
-    ok(runs(db, "PRAGMA page_size=4096; PRAGMA journal_mode=WAL") && runs(db, old_format) && runs(db, more), "%.40s",
-       more[0] ? more : "format_1");
+    ok(old_format_fill(db, more), "%.40s", more[0] ? more : "format_1");
     sqlite3_close(db);
 }
 
@@ -188,7 +170,6 @@ int main(void)
 {
     if (sodium_init() < 0)
         return 1;
-    read_old_format();
     test_migrates("");
     test_migrates("PRAGMA user_version=2; ALTER TABLE state RENAME COLUMN bucket TO last_bucket; ALTER TABLE state ADD "
                   "COLUMN commits INTEGER NOT NULL DEFAULT 0; CREATE TABLE lowered(id INTEGER PRIMARY KEY)");
