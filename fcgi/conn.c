@@ -463,11 +463,11 @@ static bool has_input(const struct conn *c)
 }
 
 /*
- * Whether nothing has come that is still to be read, and nothing can come any more.  A Unix socket that is shut for reading
+ * Sees to it that nothing more comes, and answers whether nothing has come that is still to be read.  A Unix socket that is shut for reading
  * refuses what its peer would write, so that a request on a kept connection is either seen here or known not to be sent.
  * TCP has no such thing: the moment between the look and the close remains.
  */
-static bool is_at_rest(const struct conn *c)
+static bool comes_to_rest(const struct conn *c)
 {
     if (c->state != CONN_READING || out_pending(&c->out) > 0 || has_input(c))
         return false;
@@ -479,7 +479,7 @@ static bool is_at_rest(const struct conn *c)
 void conn_close(struct conn *c, enum conn_close_which which)
 {
     pthread_mutex_lock(&c->lock);
-    if (is_at_rest(c))
+    if (comes_to_rest(c))
         close_conn(c);
     else if (which == CONN_CLOSE_ANSWERED && c->state != CONN_FREE && c->state != CONN_RUNNING)
         close_conn(c);

@@ -317,9 +317,12 @@ static enum error_code load_history(struct load *l, struct txn *t, struct bucket
         return error_set(&l->err, ERR_INTERNAL, NULL,
                          "a key of bucket %s has a history that is not older than its entry: the dump is damaged",
                          b->name);
-    l->chunk_left.orphans += !rc && orphan;
+    if (rc || orphan) {
+        l->chunk_left.orphans += !rc;
+        return rc;
+    }
     /* A dump made while the bucket's history was being lowered has more than the bucket keeps. */
-    return rc ? rc : entry_trim(t, b, &e->key);
+    return entry_trim(t, b, &e->key);
 }
 
 static enum error_code load_entry(struct load *l, struct txn *t, struct record *r)

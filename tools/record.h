@@ -1,8 +1,8 @@
 /*
  * The lines of a dump: one JSON object each.  First "dump", then every "bucket", then what each bucket holds: its "entry"
- * lines and behind them its "history", the older values, both in the order of their keys; then "message", "dedupe", "lock", last "end".  Values are the bytes that the store
- * holds, as JSON or in base64; where JSON is nested too deep for a line to be read back it stands in a string
- * ("valueText", "payloadText").
+ * lines and behind them its "history", the older values, both in the order of their keys; then "message", "dedupe",
+ * "lock", last "end".  Values are the bytes that the store holds, as JSON or in base64; where JSON is nested too deep for a
+ * line to be read back it stands in a string ("valueText", "payloadText").
  */
 #ifndef KVS_RECORD_H
 #define KVS_RECORD_H

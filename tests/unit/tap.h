@@ -23,7 +23,7 @@ static struct {
 } tap_state;
 
 __attribute__((unused, format(printf, 4, 0))) static void tap_result(const char *file, int line, bool good,
-                                                                      const char *fmt, va_list ap)
+                                                                     const char *fmt, va_list ap)
 {
     tap_state.run++;
     printf("%s %d - ", good ? "ok" : "not ok", tap_state.run);
