@@ -80,7 +80,7 @@ static void end(struct bench *b)
 /* What a machine finds that loses its power now. */
 static char *lasting_state(struct bench *b, enum disk_loss loss)
 {
-    struct disk_image image;
+    struct disk_image image = {.count = 0};
 
     for (; b->seen < b->trace.count; b->seen++)
         disk_apply(b->disk, &b->trace.events[b->seen]);

@@ -28,6 +28,7 @@ struct walk {
     struct rng *rng;
     struct service *s; /* where images are opened */
     struct disk *disk;
+    struct disk_image image;  /* the one at hand */
     char *states[COMMITS];    /* after each commit; [0] is what it began with */
     size_t whole;             /* commits that the log has whole */
     size_t floor;             /* those that must be there */
@@ -116,10 +117,10 @@ static void say_why(const struct walk *k, const char *state)
             printf("# it is the state of commit %zu\n", i);
 }
 
-static void check_backup(struct walk *k, size_t event, const struct disk_image *image)
+static void check_backup(struct walk *k, size_t event)
 {
     char path[400];
-    bool there = disk_image_file(image, "backup.db") != NULL, known = false;
+    bool there = disk_image_file(&k->image, "backup.db") != NULL, known = false;
 
     if (!there) {
         if (k->backup)
@@ -143,19 +144,19 @@ static void check_service(struct walk *k, size_t event)
         complain(k, event, "a write is not served");
 }
 
-static void clear_image(const struct walk *k, const struct disk_image *image)
+static void clear_image(const struct walk *k)
 {
-    for (size_t i = 0; i < image->count; i++)
-        temp_dir_empty(k->s->dir, image->files[i].name);
+    for (size_t i = 0; i < k->image.count; i++)
+        temp_dir_empty(k->s->dir, k->image.files[i].name);
     temp_dir_empty(k->s->dir, "kv.db");
 }
 
 /* Opens the image; the state of the core that found it, which the caller frees, or NULL. */
-static char *open_image(struct walk *k, size_t event, const struct disk_image *image)
+static char *open_image(struct walk *k, size_t event)
 {
     char message[400] = "";
 
-    disk_image_write(image, k->s->dir);
+    disk_image_write(&k->image, k->s->dir);
     add_noise(k);
     k->s->kvs = kvs_open(&k->s->config, rng_chance(k->rng, 50) ? KVS_CGI : KVS_FASTCGI, message, sizeof message);
     k->points++;
@@ -166,49 +167,40 @@ static char *open_image(struct walk *k, size_t event, const struct disk_image *i
     return NULL;
 }
 
-static void close_image(struct walk *k, const struct disk_image *image)
+static void close_image(struct walk *k)
 {
     kvs_close(k->s->kvs);
     k->s->kvs = NULL;
-    clear_image(k, image);
+    clear_image(k);
 }
 
 /* One of the images found so far is where the next episode begins. */
-static void keep_image(struct walk *k, const struct disk_image *image, size_t commit)
+static void keep_image(struct walk *k, size_t commit)
 {
-    if (!k->model_at[commit] || disk_image_file(image, "backup.db") || !rng_chance(k->rng, 4))
+    if (!k->model_at[commit] || disk_image_file(&k->image, "backup.db") || !rng_chance(k->rng, 4))
         return;
-    if (k->has_next)
-        disk_image_free(&k->next);
-    k->next = *image;
-    for (size_t i = 0; i < image->count; i++) {
-        k->next.files[i].data = malloc(image->files[i].len ? image->files[i].len : 1);
-        memcpy(k->next.files[i].data, image->files[i].data, image->files[i].len);
-    }
+    disk_image_copy(&k->next, &k->image);
     k->next_model = k->w->models[k->model_at[commit] - 1];
     k->has_next = true;
 }
 
 static void check_image(struct walk *k, size_t event, enum disk_loss loss)
 {
-    struct disk_image image;
-
-    disk_image(k->disk, loss, k->rng, &image);
-    char *state = open_image(k, event, &image);
+    disk_image(k->disk, loss, k->rng, &k->image);
+    char *state = open_image(k, event);
     if (state) {
         size_t commit = find_commit(k, state);
         if (commit == COMMITS) {
             complain(k, event, "what was found is the state of no commit that may be there");
             say_why(k, state);
         } else {
-            keep_image(k, &image, commit);
+            keep_image(k, commit);
         }
-        check_backup(k, event, &image);
+        check_backup(k, event);
         check_service(k, event);
     }
     free(state);
-    close_image(k, &image);
-    disk_image_free(&image);
+    close_image(k);
 }
 
 /* --- The walk --- */
@@ -216,12 +208,9 @@ static void check_image(struct walk *k, size_t event, enum disk_loss loss)
 /* The state with all that was written so far. */
 static char *whole_state(struct walk *k, size_t event)
 {
-    struct disk_image image;
-
-    disk_image(k->disk, DISK_KEEP_ALL, k->rng, &image);
-    char *state = open_image(k, event, &image);
-    close_image(k, &image);
-    disk_image_free(&image);
+    disk_image(k->disk, DISK_KEEP_ALL, k->rng, &k->image);
+    char *state = open_image(k, event);
+    close_image(k);
     return state;
 }
 
@@ -328,6 +317,7 @@ static void walk_trace(struct walk *k, const struct disk_image *from, long limit
     for (size_t i = 0; i < k->w->trace.count && k->good && k->points < limit; i++)
         pass(k, i);
     disk_free(k->disk);
+    disk_image_free(&k->image);
     for (size_t i = 0; i <= k->whole; i++)
         free(k->states[i]);
     free(k->backup);
@@ -365,8 +355,7 @@ static bool episode(struct service *s, uint64_t seed, long limit, struct sum *su
     sum->later += later;
     sum->older += older;
     if (k.has_next) {
-        if (sum->has_next)
-            disk_image_free(&sum->next);
+        disk_image_free(&sum->next);
         sum->next = k.next;
         sum->model = k.next_model;
         sum->has_next = true;
@@ -398,8 +387,7 @@ int main(void)
     printf("# seed %ld\n", seed);
     while (good && sum.points < points)
         good = episode(&s, (uint64_t)seed * 1000003 + (uint64_t)sum.episodes, points - sum.points, &sum);
-    if (sum.has_next)
-        disk_image_free(&sum.next);
+    disk_image_free(&sum.next);
     disk_image_free(&sum.old);
     printf("# %ld episodes (%ld begin with what a power loss left, %ld with a database of the oldest format), %ld "
            "steps, %ld commits\n",

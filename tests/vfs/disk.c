@@ -21,10 +21,14 @@ struct change {
     enum fate fate;
 };
 
+struct content {
+    unsigned char *data; /* owned */
+    size_t len, room;
+};
+
 struct inode {
-    unsigned char *data; /* there for good; owned, as changes is */
-    size_t len;
-    struct change *changes; /* above it, in order */
+    struct content lasting; /* there for good */
+    struct change *changes; /* above it, in order; owned */
     size_t count, room;
 };
 
@@ -62,10 +66,52 @@ struct disk *disk_new(void)
 void disk_free(struct disk *d)
 {
     for (int i = 0; i < d->inode_count; i++) {
-        free(d->inodes[i].data);
+        free(d->inodes[i].lasting.data);
         free(d->inodes[i].changes);
     }
     free(d);
+}
+
+/* --- Contents --- */
+
+/* Makes more room than is asked for: a log is written a page at a time. */
+static void content_reserve(struct content *c, size_t len)
+{
+    if (c->data && len <= c->room)
+        return;
+    c->room = len > 2 * c->room ? len + 1 : 2 * c->room;
+    c->data = must(realloc(c->data, c->room));
+}
+
+static void content_set(struct content *c, const void *data, size_t len)
+{
+    content_reserve(c, len);
+    if (len)
+        memcpy(c->data, data, len);
+    c->len = len;
+}
+
+static void content_resize(struct content *c, size_t len)
+{
+    content_reserve(c, len);
+    if (len > c->len)
+        memset(c->data + c->len, 0, len - c->len);
+    c->len = len;
+}
+
+static void content_write(struct content *c, size_t offset, const unsigned char *data, size_t len)
+{
+    if (offset + len > c->len)
+        content_resize(c, offset + len);
+    memcpy(c->data + offset, data, len);
+}
+
+static void content_apply(struct content *c, const struct event *e)
+{
+    if (e->type == EVENT_TRUNCATE)
+        content_resize(c, (size_t)e->offset);
+    else
+        content_write(c, (size_t)e->offset, e->data, e->len);
 }
 
 /* --- Names --- */
@@ -119,44 +165,10 @@ static int inode_new(struct disk *d)
 void disk_put(struct disk *d, const char *name, const void *data, size_t len)
 {
     struct name n = name_of(name, inode_new(d));
-    struct inode *f = &d->inodes[n.inode];
 
-    f->data = must(malloc(len ? len : 1));
-    f->len = len;
-    memcpy(f->data, data, len);
+    content_set(&d->inodes[n.inode].lasting, data, len);
     name_set(d->now, &n);
     name_set(d->lasting, &n);
-}
-
-/* --- Contents --- */
-
-struct content {
-    unsigned char *data;
-    size_t len;
-};
-
-static void content_resize(struct content *c, size_t len)
-{
-    if (len > c->len) {
-        c->data = must(realloc(c->data, len));
-        memset(c->data + c->len, 0, len - c->len);
-    }
-    c->len = len;
-}
-
-static void content_write(struct content *c, size_t offset, const unsigned char *data, size_t len)
-{
-    if (offset + len > c->len)
-        content_resize(c, offset + len);
-    memcpy(c->data + offset, data, len);
-}
-
-static void content_apply(struct content *c, const struct event *e)
-{
-    if (e->type == EVENT_TRUNCATE)
-        content_resize(c, (size_t)e->offset);
-    else
-        content_write(c, (size_t)e->offset, e->data, e->len);
 }
 
 static void inode_change(struct inode *f, const struct event *e)
@@ -171,19 +183,16 @@ static void inode_change(struct inode *f, const struct event *e)
 /* Everything lasts but what was lost; what lies above that stays in the list, so that it is applied above it. */
 static void inode_sync(struct inode *f)
 {
-    struct content c = {f->data, f->len};
     size_t kept = 0;
 
     for (size_t i = 0; i < f->count; i++) {
         if (f->changes[i].fate == FATE_OPEN)
             f->changes[i].fate = FATE_DONE;
         if (f->changes[i].fate == FATE_DONE && kept == 0)
-            content_apply(&c, &f->changes[i].event);
+            content_apply(&f->lasting, &f->changes[i].event);
         else
             f->changes[kept++] = f->changes[i];
     }
-    f->data = c.data;
-    f->len = c.len;
     f->count = kept;
 }
 
@@ -336,15 +345,14 @@ static void add_file(const struct disk *d, const struct name *name, enum disk_lo
                      struct disk_image *image)
 {
     const struct inode *f = &d->inodes[name->inode];
-    struct content c = {must(malloc(f->len ? f->len : 1)), f->len};
     struct mood m = make_mood(loss, rng, f->count);
     struct disk_file *out = &image->files[image->count++];
+    struct content c = {.data = out->data, .room = out->room};
 
-    if (f->len)
-        memcpy(c.data, f->data, f->len);
+    content_set(&c, f->lasting.data, f->lasting.len);
     for (size_t i = 0; i < f->count; i++)
         change_apply(&c, &f->changes[i], &m, i);
-    *out = (struct disk_file){.data = c.data, .len = c.len};
+    *out = (struct disk_file){.data = c.data, .len = c.len, .room = c.room};
     memcpy(out->name, name->text, sizeof out->name);
 }
 
@@ -364,11 +372,23 @@ void disk_image(const struct disk *d, enum disk_loss loss, struct rng *rng, stru
             add_file(d, &names[i], loss, rng, image);
 }
 
+void disk_image_copy(struct disk_image *to, const struct disk_image *from)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        const struct disk_file *f = &from->files[i];
+        struct content c = {.data = to->files[i].data, .room = to->files[i].room};
+        content_set(&c, f->data, f->len);
+        to->files[i] = (struct disk_file){.data = c.data, .len = c.len, .room = c.room};
+        memcpy(to->files[i].name, f->name, sizeof f->name);
+    }
+    to->count = from->count;
+}
+
 void disk_image_free(struct disk_image *image)
 {
-    for (size_t i = 0; i < image->count; i++)
+    for (size_t i = 0; i < DISK_FILES; i++)
         free(image->files[i].data);
-    image->count = 0;
+    *image = (struct disk_image){.count = 0};
 }
 
 const struct disk_file *disk_image_file(const struct disk_image *image, const char *name)

@@ -37,7 +37,7 @@ enum { DISK_FILES = 24 };
 struct disk_file {
     char name[TRACE_NAME];
     unsigned char *data; /* owned by the image */
-    size_t len;
+    size_t len, room;
 };
 
 struct disk_image {
@@ -45,8 +45,15 @@ struct disk_image {
     size_t count;
 };
 
-/* The image is the caller's, to be freed with disk_image_free.  rng is used by DISK_LOSE_SOME alone. */
+/*
+ * Fills an image: one that is all zeros, or an earlier one, whose memory is used again.  It is the caller's, to be freed with
+ * disk_image_free.  rng is used by DISK_LOSE_SOME alone.
+ */
 void disk_image(const struct disk *disk, enum disk_loss loss, struct rng *rng, struct disk_image *image);
+/* Likewise, from another image. */
+void disk_image_copy(struct disk_image *to, const struct disk_image *from);
+
+/* Frees an image's memory and leaves all zeros. */
 void disk_image_free(struct disk_image *image);
 
 /* NULL where the image has no file of that name. */
