@@ -20,7 +20,7 @@ const RUN_BY = [
   [/^\.\/tests\/run\b/, 'tests/run', 'Builds with sanitizers and runs every test'],
   [/^\.\/autogen\.sh\b/, 'tests/run', './autogen.sh'],
   [/^(?:\.\/)?configure\b|^\.\/configure\b/, 'tests/build/run', '/configure"'],
-  [/^make$/, 'tests/run', 'make -C "$KVS_BUILD" -j"$(nproc)" all'],
+  [/^make$/, 'tests/run', 'make -j"$(nproc)" all'],
   [/^make check$/, 'tests/run', 'check VERBOSE='],
   [/^make install$/, 'tests/build/run', 'place install'],
   [/^\.\/deploy\/debian\/build\b/, 'tests/package/run', 'deploy/debian/build --to'],

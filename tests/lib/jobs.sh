@@ -3,9 +3,10 @@
 #
 # A piece (job) is a suite, or one file of a suite for Node's runner.  What it wants is said in a comment of its file (of
 # a suite, of its `run`):
-#   Takes about N s      the longest begin first; without this, a piece is taken for a short one
-#   Runs beside the rest begins first, at a lower priority, and takes no place of the others
-#   Runs alone           begins when all others have ended, and nothing runs beside it
+#   Takes about N s          the longest begin first; without this, a piece is taken for a short one
+#   Runs beside the rest     begins first, and takes no place of the others
+#   Runs alone               begins when all others have ended, and nothing runs beside it
+#   Runs on the plain build  see tests/run
 
 job_suite=()    # by job: its suite
 job_file=()     # its file; "" where the job is the whole suite
@@ -21,13 +22,18 @@ job_remark() {
     sed -nE "/^(#|\/\/)/{s/.*$2.*/\1/p}" "$1" | grep -m 1 .
 }
 
+# job_is FILE REMARK: whether the comments of FILE say so.
+job_is() {
+    job_remark "$1" "($2)" >/dev/null
+}
+
 # job_add SUITE FILE REMARKS SECONDS: one more job, as the comments of the file REMARKS say ("": there is none), which takes
 # SECONDS where they do not tell.
 job_add() {
     local when=pool seconds=$4
     if [ -n "$3" ]; then
-        job_remark "$3" '(Runs beside the rest)' >/dev/null && when=beside
-        job_remark "$3" '(Runs alone)' >/dev/null && when=alone
+        job_is "$3" 'Runs beside the rest' && when=beside
+        job_is "$3" 'Runs alone' && when=alone
         seconds=$(job_remark "$3" 'Takes about ([0-9]+) s') || seconds=$4
     fi
     job_suite+=("$1") job_file+=("$2") job_when+=("$when") job_seconds+=("$seconds")
@@ -77,7 +83,7 @@ job_run_all() {
     shift 3
     mapfile -t rest < <(job_list beside)
     for i in "${rest[@]}"; do
-        job_start "$i" "$directory" nice -n 5 "$@"
+        job_start "$i" "$directory" "$@"
     done
     beside=${#rest[@]}
     mapfile -t rest < <(job_list pool)
