@@ -29,6 +29,12 @@ for (const { about, body } of quoted) {
   it(`${about} is quoted as it is`, () => assert.equal(body, read(about)));
 }
 
+// It takes the end of a longer line, even of a comment, for a setting.
+it('no line is too long for BusyBox, with paths of 100 bytes put in', () => {
+  const longest = (body) => Math.max(...body.replace(/@(DIR|WWW)@/g, 'x'.repeat(100)).split('\n').map((line) => line.length));
+  assert.ok(longest(read('deploy/busybox/httpd.conf')) <= 158);
+});
+
 // What the tests run, with the page's names in place of a deployment's own.
 function commands({ server, beside }) {
   const [program] = server.program;
