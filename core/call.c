@@ -1,6 +1,7 @@
 #include "call.h"
 
 #include <sodium.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -123,26 +124,16 @@ void call_response(struct call *call, enum error_code rc, struct kvs_response *r
 struct call *call_new(struct kvs *kvs, struct kvs_request *request)
 {
     struct call *call = pool_take(&kvs->calls);
-    struct arena arena = ARENA_INIT;
-    struct buf out = BUF_INIT, headers = BUF_INIT;
 
-    if (call) {
-        arena = call->arena;
-        out = call->out;
-        headers = call->headers;
-    } else if (!(call = mem_alloc(sizeof *call))) {
+    if (!call && !(call = mem_zalloc(1, sizeof *call)))
         return NULL;
-    }
-    *call = (struct call){
-        .kvs = kvs,
-        .request = request,
-        .store = kvs->file,
-        .began = clock_mono_us(),
-        .bucket = BUCKET_DEFAULT,
-        .arena = arena,
-        .out = out,
-        .headers = headers,
-    };
+    memset(call, 0, offsetof(struct call, err));
+    error_clear(&call->err);
+    call->kvs = kvs;
+    call->request = request;
+    call->store = kvs->file;
+    call->began = clock_mono_us();
+    call->bucket = BUCKET_DEFAULT;
     request->core = call;
     return call;
 }
@@ -241,7 +232,7 @@ static enum error_code job_apply(struct commit_job *job, struct txn *txn)
     struct call *call = (struct call *)job;
 
     call_begin(call);
-    call->err = (struct error)ERROR_INIT;
+    error_clear(&call->err);
     enum error_code rc = call->op->apply(call, txn);
     /* What cannot be answered must not be committed. */
     return !rc && !buf_ok(&call->out) ? ERR_NO_MEMORY : rc;

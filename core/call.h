@@ -38,11 +38,7 @@ struct call {
     struct kvs_request *request;
     const struct op *op;
     const struct grant *grant; /* what the token allows; NULL on public operations */
-    struct arena arena;
     struct json_doc doc;
-    struct error err;
-    struct buf out;           /* the answer's body */
-    struct buf headers;       /* ... and its header lines */
     struct json_out json;     /* over out */
     void *args;               /* the operation's, made by its parse, in the arena */
     const char *bucket;       /* name of the bucket that is meant; BUCKET_DEFAULT where none was given */
@@ -64,6 +60,11 @@ struct call {
     struct wait wait;         /* what for */
     struct call *next;        /* in whatever list holds it */
     struct call *prev;
+    /* From here on, members whose memory is used again by the next call. */
+    struct error err;
+    struct arena arena;
+    struct buf out;     /* the answer's body */
+    struct buf headers; /* ... and its header lines */
 };
 
 /* What a read sees: one snapshot of one store, and the bucket in it. */

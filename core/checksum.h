@@ -5,6 +5,8 @@
 #ifndef KVS_CHECKSUM_H
 #define KVS_CHECKSUM_H
 
+#include <assert.h>
+#include <endian.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,15 +17,31 @@ struct checksum {
     size_t count;
 };
 
-void checksum_init(struct checksum *sum);
-/* At most CHECKSUM_INTS calls. */
-void checksum_int(struct checksum *sum, int64_t n);
-/* At most 4 calls. */
-void checksum_data(struct checksum *sum, const void *data, size_t len);
-int64_t checksum_end(struct checksum *sum);
-
 /* The checksum of one run of data alone. */
 int64_t checksum_of(const void *data, size_t len);
+
+static inline void checksum_init(struct checksum *sum)
+{
+    sum->count = 0;
+}
+
+/* At most CHECKSUM_INTS calls. */
+static inline void checksum_int(struct checksum *sum, int64_t n)
+{
+    assert(sum->count < sizeof sum->ints / sizeof sum->ints[0]);
+    sum->ints[sum->count++] = (int64_t)htole64((uint64_t)n);
+}
+
+/* At most 4 calls. */
+static inline void checksum_data(struct checksum *sum, const void *data, size_t len)
+{
+    checksum_int(sum, checksum_of(data, len));
+}
+
+static inline int64_t checksum_end(const struct checksum *sum)
+{
+    return checksum_of(sum->ints, sum->count * sizeof sum->ints[0]);
+}
 
 /*
  * The checksum of a page of the file, a multiple of 8 bytes, at its place.  Several times as fast as the above.  Damage within one

@@ -57,6 +57,15 @@ struct error {
         .code = ERR_OK                                                                                                 \
     }
 
+/* As ERROR_INIT, without a touch to the bytes behind the ends of its texts. */
+static inline void error_clear(struct error *err)
+{
+    err->code = ERR_OK;
+    err->field[0] = err->message[0] = '\0';
+    err->has_current = err->missing = err->has_revision = false;
+    err->revision = err->version = 0;
+}
+
 int error_status(enum error_code code);
 const char *error_name(enum error_code code);
 const char *error_text(enum error_code code);

@@ -4,6 +4,7 @@
 #ifndef KVS_JSON_CHAR_H
 #define KVS_JSON_CHAR_H
 
+#include <endian.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -12,8 +13,9 @@
 #define JSON_HIGHS 0x8080808080808080U
 
 /*
- * Not 0 where one of the eight bytes is a control character, a quote or a backslash.  (A byte above one that is may be
- * marked too, so that only "none at all" can be taken from it; bytes from 0x80 on are never the cause.)
+ * Not 0 where one of the eight bytes is a control character, a quote or a backslash.  The lowest bit that is set is that of the
+ * first such byte; bytes above it may be marked without being one (a borrow runs upwards).  Bytes from 0x80 on are never marked
+ * for themselves.
  */
 static inline uint64_t json_special8(uint64_t eight)
 {
@@ -23,15 +25,28 @@ static inline uint64_t json_special8(uint64_t eight)
            JSON_HIGHS;
 }
 
+/* Eight bytes, the first of them lowest. */
+static inline uint64_t json_eight(const char *p)
+{
+    uint64_t eight;
+    memcpy(&eight, p, sizeof(eight));
+    return le64toh(eight);
+}
+
+/* The place of the first byte marked. */
+static inline size_t json_first(uint64_t marks)
+{
+    return (size_t)__builtin_ctzll(marks) / 8;
+}
+
 /* Bytes at p, at most n, before the first control character, quote or backslash. */
 static inline size_t json_run(const char *p, size_t n)
 {
     size_t i = 0;
     for (; n - i >= 8; i += 8) {
-        uint64_t eight;
-        memcpy(&eight, p + i, sizeof(eight));
-        if (json_special8(eight))
-            break;
+        uint64_t marks = json_special8(json_eight(p + i));
+        if (marks)
+            return i + json_first(marks);
     }
     while (i < n && (unsigned char)p[i] >= 0x20 && p[i] != '"' && p[i] != '\\')
         i++;
@@ -43,10 +58,9 @@ static inline size_t json_ascii_run(const char *p, size_t n)
 {
     size_t i = 0;
     for (; n - i >= 8; i += 8) {
-        uint64_t eight;
-        memcpy(&eight, p + i, sizeof(eight));
-        if (json_special8(eight) | (eight & JSON_HIGHS))
-            break;
+        uint64_t eight = json_eight(p + i), marks = json_special8(eight) | (eight & JSON_HIGHS);
+        if (marks)
+            return i + json_first(marks);
     }
     while (i < n && (unsigned char)(p[i] - 0x20) < 0x60 && p[i] != '"' && p[i] != '\\')
         i++;

@@ -5,6 +5,7 @@
 #ifndef KVS_JSON_OUT_H
 #define KVS_JSON_OUT_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,8 +28,22 @@ void json_out_object(struct json_out *o);
 void json_out_array(struct json_out *o);
 void json_out_end(struct json_out *o); /* of the innermost scope */
 
-/* A member's name; the macro's is a literal that needs no escaping, length taken by the compiler. */
-#define json_out_name(o, lit) json_out_name_n((o), "" lit, sizeof(lit) - 1)
+/* text is a name in its quotes, with the colon; inline, so that the compiler knows how long. */
+static inline void json_out_name_text(struct json_out *o, const char *text, size_t len)
+{
+    assert(o->depth > 0 && o->scope[o->depth - 1] == '}' && !o->named);
+    char *p = buf_room(o->buf, len + 1);
+    o->named = true;
+    if (!p)
+        return;
+    *p = ',';
+    memcpy(p + !o->first, text, len);
+    o->buf->len += len + !o->first;
+    o->first = false;
+}
+
+/* A member's name; the macro's is a literal that needs no escaping. */
+#define json_out_name(o, lit) json_out_name_text((o), "\"" lit "\":", sizeof(lit) + 2)
 void json_out_name_n(struct json_out *o, const char *name, size_t len);
 /* A member's name that may need escaping. */
 void json_out_name_str(struct json_out *o, const char *name, size_t len);
