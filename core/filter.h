@@ -34,7 +34,8 @@ bool filter_matches(const struct filter *f, const unsigned char *key, size_t len
 /*
  * The longest literal start that all matching keys share, as an encoded prefix (maybe empty), to narrow a scan.  With
  * several patterns, what they have in common in whole parts.  The prefix itself may match ("a.b"): a scan runs from the
- * prefix, inclusive, to key_below's `to`.  The bytes live as long as the filter.
+ * prefix, inclusive, to key_below's `to`.  A pattern of nearly KEY_MAX bytes may have one that is longer than any key can be:
+ * then nothing matches.  The bytes live as long as the filter.
  */
 void filter_prefix(const struct filter *f, struct key *prefix);
 
