@@ -23,7 +23,7 @@ bool older_image(struct disk_image *image)
     if (data) {
         memcpy(data, made, (size_t)len);
         data[HEADER_WRITERS] = data[HEADER_READERS] = WITH_LOG;
-        image->files[0] = (struct disk_file){.name = "kv.db", .data = data, .len = (size_t)len};
+        image->files[0] = (struct disk_file){.name = "kv.db", .content = {data, (size_t)len, (size_t)len}};
     }
     image->count = data ? 1 : 0;
     sqlite3_free(made);

@@ -310,7 +310,7 @@ static void walk_trace(struct walk *k, const struct disk_image *from, long limit
 {
     k->disk = disk_new();
     for (size_t i = 0; from && i < from->count; i++)
-        disk_put(k->disk, from->files[i].name, from->files[i].data, from->files[i].len);
+        disk_put(k->disk, from->files[i].name, from->files[i].content.data, from->files[i].content.len);
     k->states[0] = whole_state(k, 0);
     if (!k->states[0])
         k->states[0] = strdup("");

@@ -21,11 +21,6 @@ struct change {
     enum fate fate;
 };
 
-struct content {
-    unsigned char *data; /* owned */
-    size_t len, room;
-};
-
 struct inode {
     struct content lasting; /* there for good */
     struct change *changes; /* above it, in order; owned */
@@ -347,12 +342,10 @@ static void add_file(const struct disk *d, const struct name *name, enum disk_lo
     const struct inode *f = &d->inodes[name->inode];
     struct mood m = make_mood(loss, rng, f->count);
     struct disk_file *out = &image->files[image->count++];
-    struct content c = {.data = out->data, .room = out->room};
 
-    content_set(&c, f->lasting.data, f->lasting.len);
+    content_set(&out->content, f->lasting.data, f->lasting.len);
     for (size_t i = 0; i < f->count; i++)
-        change_apply(&c, &f->changes[i], &m, i);
-    *out = (struct disk_file){.data = c.data, .len = c.len, .room = c.room};
+        change_apply(&out->content, &f->changes[i], &m, i);
     memcpy(out->name, name->text, sizeof out->name);
 }
 
@@ -376,9 +369,7 @@ void disk_image_copy(struct disk_image *to, const struct disk_image *from)
 {
     for (size_t i = 0; i < from->count; i++) {
         const struct disk_file *f = &from->files[i];
-        struct content c = {.data = to->files[i].data, .room = to->files[i].room};
-        content_set(&c, f->data, f->len);
-        to->files[i] = (struct disk_file){.data = c.data, .len = c.len, .room = c.room};
+        content_set(&to->files[i].content, f->content.data, f->content.len);
         memcpy(to->files[i].name, f->name, sizeof f->name);
     }
     to->count = from->count;
@@ -387,7 +378,7 @@ void disk_image_copy(struct disk_image *to, const struct disk_image *from)
 void disk_image_free(struct disk_image *image)
 {
     for (size_t i = 0; i < DISK_FILES; i++)
-        free(image->files[i].data);
+        free(image->files[i].content.data);
     *image = (struct disk_image){.count = 0};
 }
 
@@ -407,7 +398,7 @@ void disk_image_write(const struct disk_image *image, const char *directory)
         const struct disk_file *f = &image->files[i];
         snprintf(path, sizeof path, "%s/%s", directory, f->name);
         int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0660);
-        if (fd < 0 || write(fd, f->data, f->len) != (ssize_t)f->len) {
+        if (fd < 0 || write(fd, f->content.data, f->content.len) != (ssize_t)f->content.len) {
             perror(path);
             abort();
         }

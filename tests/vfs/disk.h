@@ -34,10 +34,14 @@ enum disk_loss {
 
 enum { DISK_FILES = 24 };
 
+struct content {
+    unsigned char *data; /* owned */
+    size_t len, room;
+};
+
 struct disk_file {
     char name[TRACE_NAME];
-    unsigned char *data; /* owned by the image */
-    size_t len, room;
+    struct content content;
 };
 
 struct disk_image {
