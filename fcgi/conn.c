@@ -463,9 +463,9 @@ static bool has_input(const struct conn *c)
 }
 
 /*
- * Sees to it that nothing more comes, and answers whether nothing has come that is still to be read.  A Unix socket that is shut for reading
- * refuses what its peer would write, so that a request on a kept connection is either seen here or known not to be sent.
- * TCP has no such thing: the moment between the look and the close remains.
+ * Sees to it that nothing more comes, and answers whether nothing has come that is still to be read.  A Unix socket that
+ * is shut for reading refuses what its peer would write, so that a request on a kept connection is either seen here or
+ * known not to be sent.  TCP has no such thing: the moment between the look and the close remains.
  */
 static bool comes_to_rest(const struct conn *c)
 {
