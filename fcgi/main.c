@@ -1,6 +1,7 @@
 /* kvs.fcgi: the FastCGI responder. */
 #include <getopt.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,15 +188,21 @@ static unsigned thread_count(unsigned wanted)
     return cores > 2 ? 2 * (unsigned)cores : 4;
 }
 
-/* Signals are the main thread's, which waits for them; workers inherit the mask. */
-static void set_signals(void)
+/* That the database is open, or cannot be opened, is told to the main thread as the wish to stop is. */
+static int opened_signal(void)
 {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGUSR1);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    return SIGRTMIN + 4;
+}
+
+/* Signals are the main thread's, which waits for them; workers inherit the mask. */
+static void set_signals(sigset_t *signals)
+{
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGUSR1);
+    sigaddset(signals, opened_signal());
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
@@ -241,9 +248,46 @@ static int explain(const struct config *config, const char *argv0, const char *p
     return EXIT_FAILURE;
 }
 
+struct opening {
+    const struct config *config;
+    pthread_t main_thread;
+    struct kvs *kvs;
+    char message[MESSAGE]; /* where kvs stays NULL */
+};
+
+static void *open_database(void *context)
+{
+    struct opening *o = context;
+    o->kvs = kvs_open(o->config, KVS_FASTCGI, o->message, sizeof(o->message));
+    pthread_kill(o->main_thread, opened_signal());
+    return NULL;
+}
+
+/*
+ * Opens the database on a thread of its own, since that may wait for another process or bring a large file up to date, and a
+ * wish to stop must not wait for it.  Returns false where there was one: the thread may be at work still.
+ */
+static bool wait_for_database(struct opening *o, const sigset_t *signals)
+{
+    pthread_t thread;
+    int signal;
+    if (pthread_create(&thread, NULL, open_database, o) != 0) {
+        snprintf(o->message, sizeof(o->message), "no thread can be started");
+        return true;
+    }
+    while (sigwait(signals, &signal) != 0)
+        continue;
+    if (signal != opened_signal())
+        return false;
+    pthread_join(thread, NULL);
+    return true;
+}
+
 static int open_and_serve(const struct flags *flags, const struct config *config, const char *argv0)
 {
     struct listener listener;
+    struct opening opening = {.config = config, .main_thread = pthread_self()};
+    sigset_t signals;
     char message[MESSAGE];
     switch (get_listener(&listener, flags, message, sizeof(message))) {
     case LISTEN_OK:
@@ -257,13 +301,17 @@ static int open_and_serve(const struct flags *flags, const struct config *config
     }
     if (FCGX_Init() != 0)
         return fail("libfcgi cannot be set up");
-    set_signals();
-    struct kvs *kvs = kvs_open(config, KVS_FASTCGI, message, sizeof(message));
-    if (!kvs) {
+    set_signals(&signals);
+    if (!wait_for_database(&opening, &signals)) {
+        log_line(LOG_INFO, "stopped before the database was open");
         listen_close(&listener);
-        return explain(config, argv0, message);
+        _exit(EXIT_SUCCESS); /* as a kill would: what a transaction had begun is undone by the next who opens it */
     }
-    return serve(flags, config, kvs, &listener);
+    if (!opening.kvs) {
+        listen_close(&listener);
+        return explain(config, argv0, opening.message);
+    }
+    return serve(flags, config, opening.kvs, &listener);
 }
 
 int main(int argc, char **argv)

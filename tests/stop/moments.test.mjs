@@ -127,6 +127,21 @@ describe('kvs.fcgi is asked to stop', () => {
     assert.deepEqual(keys, [], 'nothing of what was refused is there');
   });
 
+  it('before it could open the database', async (t) => {
+    store.env.KVS_BUSY_TIMEOUT = '60000';
+    await store.serve();
+    await holder(store);
+    fs.rmSync(store.db); // who makes it anew waits for the lock
+    const socket = store.path('third');
+    const child = store.begin(socket);
+    for (let i = 0; i < 400 && !fs.existsSync(socket); i += 1) await sleep(25);
+    await sleep(100);
+    const asked = outcome(store.request('/kv/get', { key: ['k'] }, socket));
+    if (!(await endsFairly(t, child))) return;
+    assert.ok(!fs.existsSync(socket), 'its socket is gone');
+    assert.match(String((await asked).lost), /no answer|ECONNRESET/);
+  });
+
   it('while it tidies up', async (t) => {
     store.env.KVS_MAINT_INTERVAL = '1';
     const child = await store.serve();

@@ -38,8 +38,8 @@ export function sanitizers() {
 
 const length = (n) => (n < 128 ? Buffer.from([n]) : Buffer.from([(n >>> 24) | 0x80, (n >>> 16) & 255, (n >>> 8) & 255, n & 255]));
 
-function record(type, body) {
-  const head = Buffer.from([1, type, 0, 1, body.length >> 8, body.length & 255, 0, 0]);
+function record(type, body, request = 1) {
+  const head = Buffer.from([1, type, 0, request, body.length >> 8, body.length & 255, 0, 0]);
   return Buffer.concat([head, body]);
 }
 
@@ -97,13 +97,17 @@ function isWhole(answer) {
   return at >= 0 && Number(size?.[1]) === answer.length - at - 4;
 }
 
-function connects(where) {
+// Whether a server answers there.  It listens before it has opened the database; until then a question waits.
+function answers(where) {
   return new Promise((resolve) => {
-    const socket = net.connect(where, () => {
-      socket.destroy();
-      resolve(true);
-    });
+    const socket = net.connect(where);
     socket.on('error', () => resolve(false));
+    socket.on('close', () => resolve(false));
+    socket.on('data', () => {
+      resolve(true);
+      socket.destroy();
+    });
+    socket.write(record(9, params({ FCGI_MPXS_CONNS: '' }), 0));
   });
 }
 
@@ -147,8 +151,8 @@ export class Store {
     return signal === 'SIGKILL' && !isWhole(raw) ? null : parse(raw);
   }
 
-  // Starts a server, and waits until it can be talked to; the socket of one that was killed may lie there still.
-  async serve(socket = this.socket) {
+  // Starts a server, which listens some time later.
+  begin(socket) {
     const child = spawn(path.join(BUILD, 'fcgi/kvs.fcgi'), ['--listen', socket], {
       env: { PATH: process.env.PATH, ...sanitizers(), ...this.env },
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -158,7 +162,13 @@ export class Store {
     });
     child.closed = new Promise((resolve) => child.on('close', resolve));
     this.children.push(child);
-    for (let i = 0; i < 400 && !(await connects(socket)); i++) await sleep(25);
+    return child;
+  }
+
+  // Starts a server, and waits until it answers; the socket of one that was killed may lie there still.
+  async serve(socket = this.socket) {
+    const child = this.begin(socket);
+    for (let i = 0; i < 400 && !(await answers(socket)); i++) await sleep(25);
     return child;
   }
 
