@@ -289,6 +289,7 @@ static int open_and_serve(const struct flags *flags, const struct config *config
     struct opening opening = {.config = config, .main_thread = pthread_self()};
     sigset_t signals;
     char message[MESSAGE];
+    set_signals(&signals); /* first, so that no signal finds a socket and nobody who removes it */
     switch (get_listener(&listener, flags, message, sizeof(message))) {
     case LISTEN_OK:
         break;
@@ -301,7 +302,6 @@ static int open_and_serve(const struct flags *flags, const struct config *config
     }
     if (FCGX_Init() != 0)
         return fail("libfcgi cannot be set up");
-    set_signals(&signals);
     if (!wait_for_database(&opening, &signals)) {
         log_line(LOG_INFO, "stopped before the database was open");
         listen_close(&listener);
