@@ -20,7 +20,7 @@ enum {
     ROOM = WIDE * 65536, /* bytes of it all */
     WAITS_MS = 30,       /* what has no answer by then is taken to wait (a watch), and is taken back */
     QUIET_MS = 1,        /* how long to listen where nothing in particular is expected */
-    PATIENCE_MS = 10000, /* after that it hangs */
+    PATIENCE_MS = 60000, /* after that it hangs, however little of a processor it gets */
     RESET_EVERY = 4096   /* inputs */
 };
 

@@ -1,5 +1,5 @@
 // Who may do what: every route with every scope and every place that a token can come from; tokens limited to buckets, keys
-// and topics.
+// and topics.  Takes about 15 s.  Runs on the plain build.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
