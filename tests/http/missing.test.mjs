@@ -1,4 +1,5 @@
 // What is seen where something is missing: doc/hosting.md's tables, row by row, each with the set-up broken in that way.
+// Mostly waits.  Takes about 20 s.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import http from 'node:http';

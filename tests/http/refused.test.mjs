@@ -1,4 +1,5 @@
 // A request that is refused before its body has come: the answer reaches also a web server that sends the whole body first.
+// Mostly waits.  Takes about 7 s.
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { after, before, describe, it } from 'node:test';

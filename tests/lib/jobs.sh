@@ -5,12 +5,13 @@
 # a suite, of its `run`):
 #   Takes about N s          the longest begin first; without this, a piece is taken for a short one
 #   Runs beside the rest     begins first, and takes no place of the others
+#   Mostly waits             takes no place of the others either, but only one such piece runs at a time
 #   Runs alone               begins when all others have ended, and nothing runs beside it
 #   Runs on the plain build  see tests/run
 
 job_suite=()    # by job: its suite
 job_file=()     # its file; "" where the job is the whole suite
-job_when=()     # beside, pool or alone
+job_when=()     # beside, waits, pool or alone
 job_seconds=()  # about what it takes
 job_status=()   # how it ended
 job_started=()  # seconds since the start of the run
@@ -33,6 +34,7 @@ job_add() {
     local when=pool seconds=$4
     if [ -n "$3" ]; then
         job_is "$3" 'Runs beside the rest' && when=beside
+        job_is "$3" 'Mostly waits' && when=waits
         job_is "$3" 'Runs alone' && when=alone
         seconds=$(job_remark "$3" 'Takes about ([0-9]+) s') || seconds=$4
     fi
@@ -75,33 +77,39 @@ job_stop() {
     wait
 }
 
+# job_count WHEN: how many jobs of that kind run.
+job_count() {
+    local i n=0
+    for i in "${job_running[@]}"; do
+        [ "${job_when[i]}" != "$1" ] || n=$((n + 1))
+    done
+    echo "$n"
+}
+
 # job_run_all PLACES DIRECTORY ENDED COMMAND…: runs all jobs by COMMAND SUITE FILE, at most PLACES side by side, and calls
 # ENDED whenever one has ended.
 job_run_all() {
-    local places=$1 directory=$2 ended=$3 i beside
-    local -a rest
+    local places=$1 directory=$2 ended=$3 i
+    local -a pool waits
     shift 3
-    mapfile -t rest < <(job_list beside)
-    for i in "${rest[@]}"; do
+    for i in $(job_list beside); do
         job_start "$i" "$directory" "$@"
     done
-    beside=${#rest[@]}
-    mapfile -t rest < <(job_list pool)
-    while [ "${#rest[@]}" -gt 0 ] || [ "${#job_running[@]}" -gt 0 ]; do
-        if [ "${#rest[@]}" -gt 0 ] && [ "${#job_running[@]}" -lt $((places + beside)) ]; then
-            job_start "${rest[0]}" "$directory" "$@"
-            rest=("${rest[@]:1}")
-            continue
+    mapfile -t pool < <(job_list pool)
+    mapfile -t waits < <(job_list waits)
+    while [ "${#pool[@]}" -gt 0 ] || [ "${#waits[@]}" -gt 0 ] || [ "${#job_running[@]}" -gt 0 ]; do
+        if [ "${#waits[@]}" -gt 0 ] && [ "$(job_count waits)" -eq 0 ]; then
+            job_start "${waits[0]}" "$directory" "$@"
+            waits=("${waits[@]:1}")
+        elif [ "${#pool[@]}" -gt 0 ] && [ "$(job_count pool)" -lt "$places" ]; then
+            job_start "${pool[0]}" "$directory" "$@"
+            pool=("${pool[@]:1}")
+        else
+            job_wait
+            "$ended"
         fi
-        job_wait
-        beside=0
-        for i in "${job_running[@]}"; do
-            [ "${job_when[i]}" != beside ] || beside=$((beside + 1))
-        done
-        "$ended"
     done
-    mapfile -t rest < <(job_list alone)
-    for i in "${rest[@]}"; do
+    for i in $(job_list alone); do
         job_start "$i" "$directory" "$@"
         job_wait
         "$ended"

@@ -1,4 +1,5 @@
-// deploy/shared-hosting on this machine's Apache, run as an ordinary user.  KVS_KEEP=1 keeps the directories.  Takes about 15 s.
+// deploy/shared-hosting on this machine's Apache, run as an ordinary user.  KVS_KEEP=1 keeps the directories.
+// Mostly waits.  Takes about 20 s.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
