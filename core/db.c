@@ -1,8 +1,5 @@
 #include "db.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <sqlite3.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -507,9 +504,19 @@ enum error_code db_size(struct db *db, int64_t *bytes, int64_t *free_bytes)
     return rc;
 }
 
+/* The engine takes a page that it had no memory for as damage. */
+static bool lacks_memory(const char *line)
+{
+    const char *code = strstr(line, "error code=");
+    int rc = 0;
+
+    return code && sscanf(code, "error code=%d", &rc) == 1 && (rc == SQLITE_NOMEM || rc == SQLITE_IOERR_NOMEM);
+}
+
 enum error_code db_integrity(struct db *db, void (*report)(void *, const char *), void *context)
 {
     struct db_query *q = db_start_n(db, SQL_INTEGRITY, NULL, 0);
+    bool lacking = false;
     char line[256];
     size_t len;
 
@@ -518,11 +525,13 @@ enum error_code db_integrity(struct db *db, void (*report)(void *, const char *)
         for (const char *p = db_text(q, 0, &len), *end; *p; p = *end ? end + 1 : end) {
             end = p + strcspn(p, "\n");
             snprintf(line, sizeof line, "%.*s", (int)(end - p), p);
-            if (strcmp(line, "ok") && strncmp(line, "***", 3))
+            lacking |= lacks_memory(line);
+            if (!lacking && strcmp(line, "ok") && strncmp(line, "***", 3))
                 report(context, line);
         }
     }
-    return db_end(q);
+    enum error_code rc = db_end(q);
+    return lacking && !rc ? ERR_NO_MEMORY : rc;
 }
 
 static enum error_code copy_pages(sqlite3 *from, sqlite3 *to, void (*progress)(void *, int64_t, int64_t), void *context)
@@ -582,17 +591,4 @@ enum error_code db_replace(struct db *db, const char *path, void (*progress)(voi
 enum error_code db_compact(struct db *db)
 {
     return db_run_n(db, SQL_COMPACT, NULL, 0, NULL);
-}
-
-int64_t db_user(const char *path)
-{
-    /* The bytes that SQLite locks (its file format says which): a connection in WAL mode has a shared lock while it is open. */
-    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0x40000000, .l_len = 512};
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-
-    if (fd < 0)
-        return 0;
-    bool held = fcntl(fd, F_GETLK, &range) == 0 && range.l_type != F_UNLCK;
-    close(fd);
-    return held ? range.l_pid > 0 ? range.l_pid : -1 : 0;
 }

@@ -168,10 +168,4 @@ enum error_code db_replace(struct db *db, const char *path, void (*progress)(voi
  */
 enum error_code db_compact(struct db *db);
 
-/*
- * A process that has the database file at path open: its id, -1 where that is not known; 0 where there is none but this
- * one.  Not while this process has it open itself.
- */
-int64_t db_user(const char *path);
-
 #endif

@@ -244,3 +244,16 @@ enum error_code hostfs_create(const char *path, const char *like, struct error *
         close(fd);
     return made ? ERR_OK : error_set(err, ERR_INTERNAL, NULL, "cannot create %s: %s", path, strerror(why));
 }
+
+int64_t hostfs_user(const char *path)
+{
+    /* The bytes that SQLite locks (its file format says which): a connection in WAL mode has a shared lock while it is open. */
+    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0x40000000, .l_len = 512};
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+
+    if (fd < 0)
+        return 0;
+    bool held = fcntl(fd, F_GETLK, &range) == 0 && range.l_type != F_UNLCK;
+    close(fd);
+    return held ? range.l_pid > 0 ? range.l_pid : -1 : 0;
+}

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "error.h"
 
@@ -50,5 +51,11 @@ void hostfs_kind_name(const char *path, char *text, size_t size);
  * out.
  */
 enum error_code hostfs_create(const char *path, const char *like, struct error *err);
+
+/*
+ * A process that has the database file at path open: its id, -1 where that is not known; 0 where there is none but this
+ * one.  Not while this process has it open itself.
+ */
+int64_t hostfs_user(const char *path);
 
 #endif

@@ -49,7 +49,7 @@ static bool is_unused(const struct restore *r)
 {
     int64_t until = clock_mono() + r->tool->config.busy_timeout, user;
 
-    while ((user = db_user(r->path)) != 0 && clock_mono() < until)
+    while ((user = hostfs_user(r->path)) != 0 && clock_mono() < until)
         nap();
     if (user > 0)
         log_line(LOG_ERROR, "process %" PRId64 " is using the database %s: stop it first", user, r->path);
