@@ -4,14 +4,13 @@
 # A piece (job) is a suite, or one file of a suite for Node's runner.  What it wants is said in a comment of its file (of
 # a suite, of its `run`):
 #   Takes about N s          the longest begin first; without this, a piece is taken for a short one
-#   Runs beside the rest     begins first, and takes no place of the others
-#   Mostly waits             takes no place of the others either, but only one such piece runs at a time
+#   Mostly waits             takes no place of the others, but only one such piece runs at a time
 #   Runs alone               begins when all others have ended, and nothing runs beside it
 #   Runs on the plain build  see tests/run
 
 job_suite=()    # by job: its suite
 job_file=()     # its file; "" where the job is the whole suite
-job_when=()     # beside, waits, pool or alone
+job_when=()     # waits, pool or alone
 job_seconds=()  # about what it takes
 job_status=()   # how it ended
 job_started=()  # seconds since the start of the run
@@ -33,7 +32,6 @@ job_is() {
 job_add() {
     local when=pool seconds=$4
     if [ -n "$3" ]; then
-        job_is "$3" 'Runs beside the rest' && when=beside
         job_is "$3" 'Mostly waits' && when=waits
         job_is "$3" 'Runs alone' && when=alone
         seconds=$(job_remark "$3" 'Takes about ([0-9]+) s') || seconds=$4
@@ -92,9 +90,6 @@ job_run_all() {
     local places=$1 directory=$2 ended=$3 i
     local -a pool waits
     shift 3
-    for i in $(job_list beside); do
-        job_start "$i" "$directory" "$@"
-    done
     mapfile -t pool < <(job_list pool)
     mapfile -t waits < <(job_list waits)
     while [ "${#pool[@]}" -gt 0 ] || [ "${#waits[@]}" -gt 0 ] || [ "${#job_running[@]}" -gt 0 ]; do
