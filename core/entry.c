@@ -409,7 +409,9 @@ enum error_code entry_load_history(struct txn *t, struct bucket *b, const struct
 
 static const char *const op_names[] = {[ENTRY_DEL] = "DEL", [ENTRY_PURGE] = "PURGE", [ENTRY_EXPIRE] = "EXPIRE"};
 
-enum error_code entry_to_json(struct json_out *out, struct entry *e, bool meta_only, struct arena *arena)
+/* given may be NULL. */
+static enum error_code write_entry(struct json_out *out, struct entry *e, const struct key_given *given, bool meta_only,
+                                   struct arena *arena)
 {
     if (!meta_only && e->op == ENTRY_PUT) {
         enum error_code rc = value_expand(&e->value, arena);
@@ -418,7 +420,9 @@ enum error_code entry_to_json(struct json_out *out, struct entry *e, bool meta_o
     }
     json_out_object(out);
     json_out_name(out, "key");
-    if (!key_to_json(out, e->key.data, e->key.len))
+    if (given && given->text)
+        json_out_raw(out, given->text, given->text_len);
+    else if (!key_to_json(out, e->key.data, e->key.len))
         return ERR_CORRUPT;
     if (meta_only) {
         json_out_name(out, "length");
@@ -445,4 +449,15 @@ enum error_code entry_to_json(struct json_out *out, struct entry *e, bool meta_o
     }
     json_out_end(out);
     return ERR_OK;
+}
+
+enum error_code entry_to_json(struct json_out *out, struct entry *e, bool meta_only, struct arena *arena)
+{
+    return write_entry(out, e, NULL, meta_only, arena);
+}
+
+enum error_code entry_to_json_given(struct json_out *out, struct entry *e, const struct key_given *given,
+                                    struct arena *arena)
+{
+    return write_entry(out, e, given, false, arena);
 }

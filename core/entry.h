@@ -110,4 +110,8 @@ enum error_code entry_load_history(struct txn *t, struct bucket *b, const struct
  */
 enum error_code entry_to_json(struct json_out *out, struct entry *e, bool meta_only, struct arena *arena);
 
+/* The same, with its value, of the entry whose key was given so. */
+enum error_code entry_to_json_given(struct json_out *out, struct entry *e, const struct key_given *given,
+                                    struct arena *arena);
+
 #endif

@@ -190,6 +190,15 @@ enum error_code fields_key(const struct fields *f, const char *name, struct key 
     return i ? key_at(f, i, name, 1, key) : fields_missing(f, name, "a key: an array of 1 to 64 parts");
 }
 
+enum error_code fields_key_given(const struct fields *f, const char *name, struct key_given *given)
+{
+    size_t i = fields_find(f, name);
+
+    if (!i)
+        return fields_key(f, name, &given->key);
+    return key_given_from_json(f->doc, i, fields_path(f, name), f->arena, given, f->err);
+}
+
 static enum error_code too_long(const struct fields *f, const char *path, size_t max)
 {
     return error_set(f->err, ERR_TOO_LARGE, path, "%s is over the limit of %zu bytes", path, max);

@@ -58,6 +58,7 @@ enum error_code fields_str_required(const struct fields *f, const char *name, si
 
 /* A key; required.  A prefix, start or end; key->data stays NULL where absent. */
 enum error_code fields_key(const struct fields *f, const char *name, struct key *key);
+enum error_code fields_key_given(const struct fields *f, const char *name, struct key_given *given);
 enum error_code fields_key_optional(const struct fields *f, const char *name, size_t min_parts, struct key *key);
 
 /* `name` or `name`Base64, exactly one of them, at most max bytes (else ERR_TOO_LARGE). */

@@ -270,6 +270,31 @@ enum error_code key_from_json(const struct json_doc *doc, size_t i, size_t min_p
     return ERR_OK;
 }
 
+/* Strings without a backslash, and nothing between them: only one way to write that. */
+static bool is_plain(const struct json_doc *doc, size_t i)
+{
+    const struct json_node *array = &doc->nodes[i], *part = array + 1;
+    size_t len = 1;
+
+    for (uint32_t n = 0; n < array->count; n++, part++) {
+        if (part->type != JSON_STRING || part->escaped)
+            return false;
+        len += part->end - part->start + 1;
+    }
+    return len == array->end - array->start;
+}
+
+enum error_code key_given_from_json(const struct json_doc *doc, size_t i, const char *field, struct arena *arena,
+                                    struct key_given *given, struct error *err)
+{
+    enum error_code code = key_from_json(doc, i, 1, field, arena, &given->key, err);
+    if (code != ERR_OK)
+        return code;
+    const char *text = json_text(doc, i, &given->text_len);
+    given->text = is_plain(doc, i) ? text : NULL;
+    return ERR_OK;
+}
+
 /* Length of a string's or bytes' part with its terminator, n bytes being there; 0 where none is. */
 static size_t delimited_len(const unsigned char *p, size_t n)
 {

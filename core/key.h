@@ -31,6 +31,17 @@ struct key {
 enum error_code key_from_json(const struct json_doc *doc, size_t i, size_t min_parts, const char *field,
                               struct arena *arena, struct key *key, struct error *err);
 
+/* A key and, where key_to_json would write it just as it was given, that text in the doc's; else NULL. */
+struct key_given {
+    struct key key;
+    const char *text;
+    size_t text_len;
+};
+
+/* As key_from_json, of a key. */
+enum error_code key_given_from_json(const struct json_doc *doc, size_t i, const char *field, struct arena *arena,
+                                    struct key_given *given, struct error *err);
+
 /* Writes the key as a JSON array.  False where the bytes are no key (corruption). */
 bool key_to_json(struct json_out *out, const unsigned char *data, size_t len);
 

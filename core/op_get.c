@@ -9,13 +9,13 @@
 enum { KEYS_MAX = 1000, ANSWER_MAX = 16 << 20 };
 
 struct get_args {
-    struct key key;
+    struct key_given given;
     int64_t revision; /* 0: the newest */
     bool markers;
 };
 
 struct get_many_args {
-    struct key *keys;
+    struct key_given *keys;
     size_t count;
 };
 
@@ -31,7 +31,7 @@ enum error_code kv_get_parse(struct call *call)
     if (!rc)
         rc = fields_bucket(&f, "bucket", &call->bucket);
     if (!rc)
-        rc = fields_key(&f, "key", &a->key);
+        rc = fields_key_given(&f, "key", &a->given);
     if (!rc)
         rc = fields_int(&f, "revision", 1, INT64_MAX, &a->revision);
     return rc ? rc : fields_bool(&f, "markers", &a->markers);
@@ -40,18 +40,19 @@ enum error_code kv_get_parse(struct call *call)
 enum error_code kv_get_allow(struct call *call)
 {
     const struct get_args *a = call->args;
-    return access_key(call, "key", &a->key);
+    return access_key(call, "key", &a->given.key);
 }
 
 /* {"entry": …} or null. */
 static enum error_code answer_entry(struct call *call, struct entry *e, bool shown)
 {
+    const struct get_args *a = call->args;
     enum error_code rc = ERR_OK;
 
     json_out_object(&call->json);
     json_out_name(&call->json, "entry");
     if (shown)
-        rc = entry_to_json(&call->json, e, false, &call->arena);
+        rc = entry_to_json_given(&call->json, e, &a->given, &call->arena);
     else
         json_out_null(&call->json);
     if (!rc)
@@ -129,14 +130,14 @@ static enum error_code get_newest(struct call *call, struct view *view, const st
 {
     struct lookup l = {.found = false};
     struct entry e = {.revision = 0};
-    enum error_code rc = find_newest(call, &l, view->db, &a->key);
+    enum error_code rc = find_newest(call, &l, view->db, &a->given.key);
 
     if (rc)
         return rc;
     if (l.peek.time > view->now)
         view->now = l.peek.time;
     if (l.found)
-        rc = entry_read_found(l.entry, l.peek.id, &a->key, &e);
+        rc = entry_read_found(l.entry, l.peek.id, &a->given.key, &e);
     if (!rc)
         rc = answer_entry(call, &e, is_shown(&e, view->now, a->markers));
     enum error_code end = lookup_end(&l);
@@ -153,7 +154,7 @@ static enum error_code get_revision(struct call *call, struct view *view, const 
     if (!rc)
         rc = bucket_find(view->db, call->bucket, false, &b, &call->arena, &call->err);
     if (!rc)
-        rc = entry_find_revision(view->db, b.id, &a->key, a->revision, &e, &call->arena);
+        rc = entry_find_revision(view->db, b.id, &a->given.key, a->revision, &e, &call->arena);
     db_read_end(view->db);
     if (rc)
         return rc;
@@ -190,7 +191,7 @@ enum error_code kv_get_many_parse(struct call *call)
     for (size_t n = 0; !rc && n < a->count; n++) {
         char path[32];
         fields_item_path(path, sizeof path, "keys", n);
-        rc = key_from_json(&call->doc, i, 1, path, &call->arena, &a->keys[n], &call->err);
+        rc = key_given_from_json(&call->doc, i, path, &call->arena, &a->keys[n], &call->err);
         i = call->doc.nodes[i].next;
     }
     return rc;
@@ -204,13 +205,14 @@ enum error_code kv_get_many_allow(struct call *call)
     for (size_t i = 0; !rc && i < a->count; i++) {
         char path[32];
         fields_item_path(path, sizeof path, "keys", i);
-        rc = access_key(call, path, &a->keys[i]);
+        rc = access_key(call, path, &a->keys[i].key);
     }
     return rc;
 }
 
-static enum error_code get_one(struct call *call, struct view *view, const struct key *key)
+static enum error_code get_one(struct call *call, struct view *view, const struct key_given *given)
 {
+    const struct key *key = &given->key;
     struct db_query *q = db_start(view->db, SQL_ENTRY_FIND, DB_INT(view->bucket.id), DB_BLOB(key->data, key->len));
     struct entry e = {.revision = 0};
     enum error_code rc = ERR_OK;
@@ -222,7 +224,7 @@ static enum error_code get_one(struct call *call, struct view *view, const struc
         return rc;
     }
     if (entry_is_live(&e, view->now))
-        rc = entry_to_json(&call->json, &e, false, &call->arena);
+        rc = entry_to_json_given(&call->json, &e, given, &call->arena);
     else
         json_out_null(&call->json);
     enum error_code end = db_end(q);

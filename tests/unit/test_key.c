@@ -367,6 +367,59 @@ static void test_below(void)
     ok(within("[]", "[{\"$bytes\":\"\"}]") && within("[]", "[true]"), "everything is below the empty prefix");
 }
 
+/* Whether the text is given back as it is; where it is, it must be what the key is written as. */
+static bool kept(const char *text, size_t len)
+{
+    struct arena arena = ARENA_INIT;
+    struct buf buf = BUF_INIT;
+    struct json_out out;
+    struct json_doc doc;
+    struct key_given given;
+    bool same = false;
+
+    json_out_init(&out, &buf);
+    if (json_scan(&doc, text, len, no_opaque, &arena, NULL) == ERR_OK &&
+        key_given_from_json(&doc, 0, "key", &arena, &given, NULL) == ERR_OK && given.text) {
+        same = key_to_json(&out, given.key.data, given.key.len) && buf.len == given.text_len &&
+               memcmp(buf.data, given.text, buf.len) == 0;
+        if (!same)
+            ok(false, "%.*s: is not what it is written as", (int)len, text);
+    }
+    buf_free(&buf);
+    arena_free(&arena);
+    return same;
+}
+
+static void test_given(void)
+{
+    static const char *const plain[] = {"[\"a\"]", "[\"\"]", "[\"user\",\"0000000001\"]",
+                                        "[\"\xc3\xa4\xf0\x9f\x98\x80\",\"/\x7f\"]"};
+    static const char *const other[] = {
+        "[ \"a\"]",  "[\"a\" ]", "[\"a\", \"b\"]", "[\"a\"]\n",       "[\"\\u0041\"]",
+        "[\"\\/\"]", "[1]",      "[true]",         "[\"a\",[\"b\"]]", "[\"a\",{\"$bytes\":\"\"}]"};
+    static const char letters[] = "\"\"\"\",,[]\\ au0/1tn";
+    uint64_t seed = 20261129;
+
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+        ok(kept(plain[i], strlen(plain[i])), "%s: is kept", plain[i]);
+    /* White space behind the array is no part of it. */
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++)
+        ok(kept(other[i], strlen(other[i])) == (i == 3), "a key in another form, %zu, is not kept", i);
+    long same = 0;
+    for (int n = 0; n < 200000; n++) {
+        char text[16] = "[\"";
+        size_t len = 2;
+        while (len < 14) {
+            seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407U;
+            text[len++] = letters[(seed >> 33) % (sizeof letters - 1)];
+            if (text[len - 1] == ']')
+                break;
+        }
+        same += kept(text, len);
+    }
+    ok(same > 100, "of random texts %ld are kept, each as it is written", same);
+}
+
 static void test_no_memory(void)
 {
     static const char *const texts[] = {"[\"plain\"]", "[\"\\u0041\"]", "[{\"$bigint\":\"\\u0031\"}]"};
@@ -397,6 +450,7 @@ int main(void)
     test_malformed();
     test_random_bytes();
     test_below();
+    test_given();
     test_no_memory();
     return done_testing();
 }
