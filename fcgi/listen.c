@@ -77,10 +77,10 @@ enum listen_result listen_inherit(struct listener *l, char *message, size_t size
     return LISTEN_OK;
 }
 
-/* Whether somebody answers at that address. */
+/* Whether somebody listens at that address, be it that he takes no more just now: that is not waited for. */
 static bool is_live(const struct sockaddr_un *address)
 {
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return true; /* unknown: leave it alone */
     const bool refused = connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 && errno == ECONNREFUSED;

@@ -188,7 +188,7 @@ static unsigned thread_count(unsigned wanted)
     return cores > 2 ? 2 * (unsigned)cores : 4;
 }
 
-/* That the database is open, or cannot be opened, is told to the main thread as the wish to stop is. */
+/* That the database is open, or cannot be opened, is told to the main thread as the wish to stop is.  (writelock.c has 3.) */
 static int opened_signal(void)
 {
     return SIGRTMIN + 4;

@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import net from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 
+import { listens } from '../lib/listens.mjs';
 import { random } from '../lib/random.mjs';
-import { Store, listens, sleep } from '../maint/lib/store.mjs';
+import { Store, sleep } from '../maint/lib/store.mjs';
 import { Load } from './lib/load.mjs';
 import { Patience } from './lib/patience.mjs';
 import { Kept, inPieces, readLate } from './lib/socket.mjs';
@@ -140,6 +142,25 @@ describe('kvs.fcgi is asked to stop', () => {
     assert.ok(!fs.existsSync(socket), 'its socket is gone');
     const answer = await asked;
     assert.ok(answer === 'refused' || answer.lost, JSON.stringify(answer));
+  });
+
+  it('before it has its socket, which somebody has who takes no more connections', async (t) => {
+    const socket = store.path('full');
+    const args = ['-e', "require('net').createServer().listen({ path: process.argv[1], backlog: 1 })", socket];
+    const other = spawn(process.execPath, args, { stdio: 'ignore' });
+    other.closed = new Promise((resolve) => other.on('close', resolve));
+    store.children.push(other);
+    for (let i = 0; i < 400 && !(await listens(socket)); i += 1) await sleep(25);
+    other.kill('SIGSTOP');
+    while (!standsStill(other.pid)) await sleep(5);
+    const waiting = Array.from({ length: 8 }, () => net.connect(socket).on('error', () => {}));
+    await sleep(100);
+    const child = store.begin(socket);
+    await Promise.race([child.closed, sleep(2 * EXIT_MS)]);
+    assert.deepEqual([child.exitCode, child.signalCode], [1, null], 'it does not wait for a place there');
+    assert.match(store.stderr, /another process serves it/);
+    store.stderr = '';
+    for (const one of waiting) one.destroy();
   });
 
   it('while it tidies up', async (t) => {

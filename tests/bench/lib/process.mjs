@@ -5,6 +5,8 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 
+import { listens } from '../../lib/listens.mjs';
+
 const START_MS = 20_000;
 const STOP_MS = 15_000;
 
@@ -65,20 +67,10 @@ export async function stop(child) {
   clearTimeout(timer);
 }
 
-function connects(where) {
-  return new Promise((resolve) => {
-    const connection = net.connect(where, () => {
-      connection.destroy();
-      resolve(true);
-    });
-    connection.on('error', () => resolve(false));
-  });
-}
-
 // Waits until the child listens there: a path, or { host, port }.
 export async function listening(child, where) {
   const deadline = Date.now() + START_MS;
-  while (!(await connects(where))) {
+  while (!(await listens(where))) {
     if (child.exitCode !== null || child.failed || Date.now() > deadline) {
       const log = fs.readFileSync(work(`${child.label}.log`), 'utf8');
       throw new Error(`${child.label} does not start: ${child.failed?.message ?? log}`);

@@ -9,6 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { listens } from '../../lib/listens.mjs';
 import { Client } from './client.mjs';
 import { DEPLOYMENTS } from './deployments.mjs';
 import { STOPPING, unexpectedLines } from './logs.mjs';
@@ -70,16 +71,6 @@ export function processesBelow(dir) {
     }
   }
   return found;
-}
-
-function connects(socket) {
-  return new Promise((resolve) => {
-    const connection = net.connect(socket, () => {
-      connection.destroy();
-      resolve(true);
-    });
-    connection.on('error', () => resolve(false));
-  });
 }
 
 const running = (child) => child.exitCode === null && child.signalCode === null && child.failed === undefined;
@@ -214,7 +205,7 @@ export class Deployment {
     const child = this.run('kvs', command[0], command.slice(1));
     this.fcgi = child;
     const deadline = Date.now() + START_MS;
-    while (!(await connects(socket)) && running(child) && Date.now() < deadline) await sleep(20);
+    while (!(await listens(socket)) && running(child) && Date.now() < deadline) await sleep(20);
   }
 
   // Asks the kvs.fcgi of startFcgi to stop; answers how it ended and after how many ms.

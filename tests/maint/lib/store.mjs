@@ -97,17 +97,6 @@ function isWhole(answer) {
   return at >= 0 && Number(size?.[1]) === answer.length - at - 4;
 }
 
-// Whether somebody listens there.
-export function listens(where) {
-  return new Promise((resolve) => {
-    const socket = net.connect(where, () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
-}
-
 // Whether a server answers there.  It listens before it has opened the database; until then a question waits.
 function answers(where) {
   return new Promise((resolve) => {
