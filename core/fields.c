@@ -184,19 +184,22 @@ enum error_code fields_key_optional(const struct fields *f, const char *name, si
     return i ? key_at(f, i, name, min_parts, key) : ERR_OK;
 }
 
+static enum error_code no_key(const struct fields *f, const char *name)
+{
+    return fields_missing(f, name, "a key: an array of 1 to 64 parts");
+}
+
 enum error_code fields_key(const struct fields *f, const char *name, struct key *key)
 {
     size_t i = fields_find(f, name);
-    return i ? key_at(f, i, name, 1, key) : fields_missing(f, name, "a key: an array of 1 to 64 parts");
+    return i ? key_at(f, i, name, 1, key) : no_key(f, name);
 }
 
 enum error_code fields_key_given(const struct fields *f, const char *name, struct key_given *given)
 {
     size_t i = fields_find(f, name);
 
-    if (!i)
-        return fields_key(f, name, &given->key);
-    return key_given_from_json(f->doc, i, fields_path(f, name), f->arena, given, f->err);
+    return i ? key_given_from_json(f->doc, i, fields_path(f, name), f->arena, given, f->err) : no_key(f, name);
 }
 
 static enum error_code too_long(const struct fields *f, const char *path, size_t max)

@@ -56,7 +56,7 @@ enum error_code fields_str(const struct fields *f, const char *name, size_t min,
 enum error_code fields_str_required(const struct fields *f, const char *name, size_t min, size_t max, const char **str,
                                     size_t *len);
 
-/* A key; required.  A prefix, start or end; key->data stays NULL where absent. */
+/* A key; required; the same with its text.  A prefix, start or end; key->data stays NULL where absent. */
 enum error_code fields_key(const struct fields *f, const char *name, struct key *key);
 enum error_code fields_key_given(const struct fields *f, const char *name, struct key_given *given);
 enum error_code fields_key_optional(const struct fields *f, const char *name, size_t min_parts, struct key *key);
