@@ -2,8 +2,11 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 #include "clock.h"
+#include "gather.h"
+#include "job_queue.h"
 #include "log.h"
 #include "mem.h"
 
@@ -16,8 +19,12 @@ struct commit {
     struct db *writer;     /* the leader's; NULL where it could not be reopened */
     struct txn txn;        /* the leader's */
     bool wrote;            /* the batch under way has committed something */
+    struct gather gather;  /* the leader's */
+    int64_t sync;          /* how long that of the batch under way took, in us */
     pthread_mutex_t mutex; /* guards what follows */
-    struct commit_job *head, **tail;
+    struct job_queue queue;
+    int wanted; /* jobs in the queue that are waited for; 0: nobody waits */
+    pthread_cond_t arrived;
     bool leading;
     /* Leads where others have done so long enough; made when it is needed first. */
     pthread_t deputy;
@@ -25,6 +32,17 @@ struct commit {
     bool has_deputy, deputy_leads, quit;
     struct commit_stats stats; /* guards itself */
 };
+
+/* It is waited for with a limit, on the clock that nobody sets. */
+static void init_arrived(struct commit *c)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&c->arrived, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
 
 enum error_code commit_new(struct commit **out, const struct commit_options *options, struct writelock *lock,
                            struct db *writer)
@@ -35,9 +53,10 @@ enum error_code commit_new(struct commit **out, const struct commit_options *opt
     c->options = *options;
     c->lock = lock;
     c->writer = writer;
-    c->tail = &c->head;
+    job_queue_init(&c->queue);
     pthread_mutex_init(&c->mutex, NULL);
     pthread_cond_init(&c->deputy_cond, NULL);
+    init_arrived(c);
     *out = c;
     return ERR_OK;
 }
@@ -48,6 +67,7 @@ static void dismiss_deputy(struct commit *c)
     bool there = c->has_deputy;
     c->quit = true;
     pthread_cond_signal(&c->deputy_cond);
+    pthread_cond_signal(&c->arrived);
     pthread_mutex_unlock(&c->mutex);
     if (there)
         pthread_join(c->deputy, NULL);
@@ -63,6 +83,7 @@ void commit_free(struct commit *c)
     arena_free(&c->txn.arena);
     arena_free(&c->txn.scratch);
     pthread_cond_destroy(&c->deputy_cond);
+    pthread_cond_destroy(&c->arrived);
     pthread_mutex_destroy(&c->mutex);
     mem_free(c);
 }
@@ -143,7 +164,8 @@ static enum error_code finish(struct commit *c)
     } else {
         int64_t start = clock_mono_us();
         rc = db_commit(c->writer);
-        measure(&c->stats.sync, start);
+        c->sync = clock_mono_us() - start;
+        histogram_add(&c->stats.sync, HISTOGRAM_TIME, c->sync);
     }
     if (!rc)
         writelock_note(c->lock, c->options.file, c->txn.commits + 1);
@@ -286,8 +308,6 @@ static void checkpoint_if_due(struct commit *c)
 static struct commit_job *run_jobs(struct commit *c, struct commit_job *jobs)
 {
     struct commit_job *cut = NULL;
-    int64_t count = 0;
-
     enum error_code rc = c->writer && !db_is_doubtful(c->writer) ? ERR_OK : reopen(c);
     if (rc) {
         fail_all(jobs, rc);
@@ -303,9 +323,7 @@ static struct commit_job *run_jobs(struct commit *c, struct commit_job *jobs)
     if (!run_together(c, jobs, &cut))
         run_apart(c, jobs);
     measure(&c->stats.commit, start);
-    for (struct commit_job *job = jobs; job; job = job->next)
-        count++;
-    histogram_add(&c->stats.jobs, HISTOGRAM_COUNT, count);
+    histogram_add(&c->stats.jobs, HISTOGRAM_COUNT, job_list_length(jobs));
     checkpoint_if_due(c);
     return cut;
 }
@@ -355,35 +373,12 @@ static struct commit_job *run_batch(struct commit *c, struct commit_job *jobs)
     return rest;
 }
 
-/* Takes the head of the queue: jobs that share a transaction, or one that runs outside of any. */
-static struct commit_job *take(struct commit *c)
+/* After a batch, of which some may not have been reached. */
+static void take_stock(struct commit *c, const struct commit_job *jobs, struct commit_job *rest)
 {
-    struct commit_job *jobs = c->head, *last = jobs;
-
-    for (int n = 1; last && !last->outside && last->next && !last->next->outside && n < BATCH_MAX; n++)
-        last = last->next;
-    if (!last)
-        return NULL;
-    c->head = last->next;
-    if (!c->head)
-        c->tail = &c->head;
-    last->next = NULL;
-    return jobs;
-}
-
-static void put_back(struct commit *c, struct commit_job *jobs)
-{
-    struct commit_job *last = jobs;
-
-    if (!jobs)
-        return;
-    while (last->next)
-        last = last->next;
     pthread_mutex_lock(&c->mutex);
-    last->next = c->head;
-    if (!c->head)
-        c->tail = &last->next;
-    c->head = jobs;
+    job_queue_put_back(&c->queue, rest);
+    gather_note(&c->gather, job_list_length(jobs), c->queue.length, c->sync, clock_mono_us());
     pthread_mutex_unlock(&c->mutex);
 }
 
@@ -393,15 +388,30 @@ static void *be_deputy(void *context);
 static bool hand_over(struct commit *c)
 {
     pthread_mutex_lock(&c->mutex);
-    if (c->head && !c->has_deputy)
+    if (c->queue.head && !c->has_deputy)
         c->has_deputy = pthread_create(&c->deputy, NULL, be_deputy, c) == 0;
-    bool over = c->head && c->has_deputy;
+    bool over = c->queue.head && c->has_deputy;
     if (over) {
         c->deputy_leads = true;
         pthread_cond_signal(&c->deputy_cond);
     }
     pthread_mutex_unlock(&c->mutex);
     return over;
+}
+
+/* Until those who were about a moment ago are there, for as long as that pays; with the mutex. */
+static void wait_for_company(struct commit *c)
+{
+    const int64_t until = gather_until(&c->gather, c->queue.length);
+    const struct timespec t = {.tv_sec = until / 1000000, .tv_nsec = until % 1000000 * 1000};
+
+    if (!until)
+        return;
+    c->wanted = c->gather.about;
+    while (c->queue.length < c->wanted && !c->quit && !pthread_cond_timedwait(&c->arrived, &c->mutex, &t))
+        ;
+    c->wanted = 0;
+    gather_waited(&c->gather, c->queue.length);
 }
 
 /* Commits until the queue is empty or, but for the deputy, somebody else goes on with it. */
@@ -413,13 +423,16 @@ static void lead(struct commit *c, bool deputy)
         c->options.on_lead(c->options.context);
     for (;;) {
         pthread_mutex_lock(&c->mutex);
-        struct commit_job *jobs = take(c);
+        if (deputy)
+            wait_for_company(c);
+        struct commit_job *jobs = job_queue_take(&c->queue, BATCH_MAX);
         if (!jobs)
             c->leading = false;
         pthread_mutex_unlock(&c->mutex);
         if (!jobs)
             return;
-        put_back(c, run_batch(c, jobs));
+        c->sync = 0;
+        take_stock(c, jobs, run_batch(c, jobs));
         for (struct commit_job *job = jobs, *next; job; job = next) {
             next = job->next;
             job->done(job, job->rc);
@@ -452,12 +465,12 @@ static void *be_deputy(void *context)
 
 void commit_submit(struct commit *c, struct commit_job *job)
 {
-    job->next = NULL;
     job->rc = ERR_OK;
     job->deadline = clock_mono() + c->options.busy_timeout;
     pthread_mutex_lock(&c->mutex);
-    *c->tail = job;
-    c->tail = &job->next;
+    job_queue_push(&c->queue, job);
+    if (c->wanted && c->queue.length >= c->wanted)
+        pthread_cond_signal(&c->arrived);
     bool leads = !c->leading;
     c->leading = true;
     pthread_mutex_unlock(&c->mutex);

@@ -1,0 +1,31 @@
+#include "gather.h"
+
+enum {
+    SYNC_LEAST = 500,  /* us: below, nothing is to be had */
+    WAIT_MOST = 10000, /* us: however slow the disk */
+    AVERAGE_OF = 8,
+    SKIP_MOST = 63
+};
+
+void gather_note(struct gather *g, int jobs, int queued, int64_t sync, int64_t now)
+{
+    g->sync += (sync - g->sync) / AVERAGE_OF;
+    g->about = jobs + queued;
+    g->until = now + (g->sync / 2 < WAIT_MOST ? g->sync / 2 : WAIT_MOST);
+}
+
+int64_t gather_until(struct gather *g, int queued)
+{
+    if (queued >= g->about || g->sync < SYNC_LEAST || g->skipped++ < g->skip)
+        return 0;
+    g->skipped = 0;
+    return g->until;
+}
+
+void gather_waited(struct gather *g, int queued)
+{
+    if (queued >= g->about)
+        g->skip = 0;
+    else if (g->skip < SKIP_MOST)
+        g->skip = 2 * g->skip + 1;
+}
