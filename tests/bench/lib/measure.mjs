@@ -49,6 +49,17 @@ export async function inTurn(loads, options, before = async () => {}) {
   return { rates, latencies };
 }
 
+export const rate = (rates) => `${median(rates).toFixed(0)}/s`;
+const ms = (us) => `${(median(us) / 1000).toFixed(1)} ms`;
+
+// Measures two loads in turn: what the first has of the second's rate, and both in words.
+export async function compare(loads, options) {
+  const { rates, latencies } = await inTurn(loads, options);
+  const { median: value, low, high } = ratioOf(rates[0], rates[1]);
+  const note = `${rate(rates[0])} to ${rate(rates[1])}; p99 ${ms(latencies[0])} to ${ms(latencies[1])}`;
+  return { value, low, high, note };
+}
+
 // Lines "name value..." of the C programs.
 export function parse(text) {
   const results = {};

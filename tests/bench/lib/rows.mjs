@@ -3,12 +3,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 
-import { inTurn, median, parse, ratioOf, wrk } from './measure.mjs';
-import { find, freePort, listening, run, start, stop, work, workDir } from './process.mjs';
+import { compare, inTurn, median, parse, rate, ratioOf, wrk } from './measure.mjs';
+import { PEERS } from './peers.mjs';
+import { run, work } from './process.mjs';
 import { ANSWERS } from './stack.mjs';
-
-const rate = (rates) => `${median(rates).toFixed(0)}/s`;
-const ms = (us) => `${(median(us) / 1000).toFixed(1)} ms`;
 
 // kvs and the constant, measured in turn.
 async function against(stack, options, row) {
@@ -24,11 +22,9 @@ async function against(stack, options, row) {
     { ...common, mount: '/kvs', args: row.args ?? [options.keys] },
     { ...common, mount: '/one', args: row.constantArgs ?? row.args ?? [options.keys] },
   ];
-  const { rates, latencies } = await inTurn(loads, options);
+  const result = await compare(loads, options);
   await stack.end();
-  const note = `${rate(rates[0])} to ${rate(rates[1])}; p99 ${ms(latencies[0])} to ${ms(latencies[1])}`;
-  const { median: value, low, high } = ratioOf(rates[0], rates[1]);
-  return [{ name: row.name, value, low, high, floor: row.floor, note }];
+  return [{ name: row.name, floor: row.floor, ...result }];
 }
 
 const behind = (row) => (stack, options) => against(stack, options, row);
@@ -44,11 +40,9 @@ async function cgi(stack, options) {
   stack.configuration(work('kvs.conf'), db); // beside the program, where it looks first
   const url = await stack.lighttpdCgi({ '/kvs': work('kvs.cgi'), '/one': work('constant.cgi') }, { BENCH_ANSWER: ANSWERS.get });
   const common = { url, script: 'get', connections: 4, args: [options.keys] };
-  const { rates, latencies } = await inTurn(['/kvs', '/one'].map((mount) => ({ ...common, mount })), options);
+  const result = await compare(['/kvs', '/one'].map((mount) => ({ ...common, mount })), options);
   await stack.end();
-  const { median: value, low, high } = ratioOf(rates[0], rates[1]);
-  const note = `${rate(rates[0])} to ${rate(rates[1])}; p99 ${ms(latencies[0])} to ${ms(latencies[1])}`;
-  return [{ name: 'get over CGI, lighttpd, 4 connections', value, low, high, floor: 0.6, note }];
+  return [{ name: 'get over CGI, lighttpd, 4 connections', floor: 0.6, ...result }];
 }
 
 async function getMany(stack, options) {
@@ -190,59 +184,6 @@ async function memory(stack, options) {
   ];
 }
 
-// Durable sets behind lighttpd against a peer that speaks HTTP itself: { name, url, script, stop }.
-async function againstPeer(stack, options, peer) {
-  const db = stack.newStore();
-  await stack.core('load', db, options.keys);
-  const kvs = await stack.kvs(db, 8);
-  const url = await stack.lighttpd({ '/kvs': kvs.socket });
-  const loads = [
-    { url, mount: '/kvs', script: 'set', connections: 64, args: [options.keys] },
-    { url: peer.url, mount: '', script: peer.script, connections: 64, args: [options.keys] },
-  ];
-  const { rates, latencies } = await inTurn(loads, options);
-  await stack.end();
-  await peer.stop();
-  const { median: value, low, high } = ratioOf(rates[0], rates[1]);
-  const note = `${rate(rates[0])} to ${rate(rates[1])}; p99 ${ms(latencies[0])} to ${ms(latencies[1])}`;
-  return [{ name: `durable set, lighttpd FastCGI, 64 connections, against ${peer.name}`, value, low, high, floor: peer.floor, note }];
-}
-
-const absent = (name) => [{ name: `durable set against ${name}`, value: NaN, note: 'not installed: skipped' }];
-
-// redis with every write synced, behind webdis: an HTTP key-value server as people run it.
-async function webdis(stack, options) {
-  const name = 'webdis + redis, appendfsync always';
-  if (!find('redis-server') || !find('webdis')) return absent(name);
-  const redisPort = await freePort();
-  const redisArgs = ['--port', redisPort, '--bind', '127.0.0.1', '--dir', workDir(), '--appendonly', 'yes',
-    '--appendfsync', 'always', '--save', '', '--daemonize', 'no'];
-  const redis = start('redis', find('redis-server'), redisArgs.map(String));
-  await listening(redis, { host: '127.0.0.1', port: redisPort });
-  const port = await freePort();
-  const conf = { redis_host: '127.0.0.1', redis_port: redisPort, http_host: '127.0.0.1', http_port: port, threads: 2,
-    pool_size: 32, daemonize: false, websockets: false, verbosity: 0, logfile: work('webdis.out') };
-  fs.writeFileSync(work('webdis.json'), JSON.stringify(conf));
-  const front = start('webdis', find('webdis'), [work('webdis.json')]);
-  await listening(front, { host: '127.0.0.1', port });
-  const end = async () => {
-    await stop(front);
-    await stop(redis);
-  };
-  return againstPeer(stack, options, { name, url: `http://127.0.0.1:${port}`, script: 'webdis', floor: 1, stop: end });
-}
-
-async function etcd(stack, options) {
-  const name = 'etcd, by its JSON gateway';
-  if (!find('etcd')) return absent(name);
-  const [client, peer] = [await freePort(), await freePort()].map((port) => `http://127.0.0.1:${port}`);
-  const child = start('etcd', find('etcd'), ['--data-dir', work('etcd'), '--listen-client-urls', client, '--advertise-client-urls',
-    client, '--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer, '--initial-cluster', `default=${peer}`,
-    '--log-level', 'error']);
-  await listening(child, { host: '127.0.0.1', port: Number(new URL(client).port) });
-  return againstPeer(stack, options, { name, url: client, script: 'etcd', stop: () => stop(child) });
-}
-
 export const ROWS = {
   'get-lighttpd': behind({ name: 'get, lighttpd FastCGI, 16 connections', server: 'lighttpd', script: 'get', connections: 16,
     answer: ANSWERS.get, floor: 0.85 }),
@@ -252,8 +193,7 @@ export const ROWS = {
     answer: ANSWERS.set, floor: 0.65 }),
   'set-nginx': behind({ name: 'durable set, nginx with keepalive 64, 64 connections', server: 'nginx', script: 'set',
     connections: 64, answer: ANSWERS.set }),
-  webdis,
-  etcd,
+  ...PEERS,
   enqueue: behind({ name: 'durable enqueue, lighttpd FastCGI, 64 connections', server: 'lighttpd', script: 'enqueue',
     connections: 64, answer: ANSWERS.enqueue, floor: 0.6 }),
   pair: behind({ name: 'durable dequeue and ack, lighttpd FastCGI, 64 connections', server: 'lighttpd', script: 'pair',

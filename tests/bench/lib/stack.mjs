@@ -56,10 +56,10 @@ export class Stack {
   }
 
   // kvs.fcgi on a socket of its own.
-  async kvs(db, threads = 8) {
+  async kvs(db, threads = 8, env = {}) {
     const socket = work(`kvs${(this.names += 1)}.sock`);
     const args = ['--listen', socket, '--threads', String(threads)];
-    const child = start('kvs', this.program('fcgi/kvs.fcgi'), args, this.environment(db));
+    const child = start('kvs', this.program('fcgi/kvs.fcgi'), args, { ...this.environment(db), ...env });
     await this.keep(child, socket);
     return { socket, child };
   }
@@ -71,14 +71,16 @@ export class Stack {
     return { socket, child };
   }
 
-  // lighttpd with one mount point for each socket: { "/kvs": socket, ... }.  The address of the server.
-  async lighttpd(mounts) {
+  // lighttpd with one mount point for each socket: { "/kvs": socket, ... }; the rest goes to an HTTP server on that port, if
+  // there is one.  The address of the server.
+  async lighttpd(mounts, proxied) {
     const rules = Object.entries(mounts).map(
       ([mount, socket]) => `"${mount}" => (( "socket" => "${socket}", "check-local" => "disable" ))`,
     );
     return this.lighttpdWith(`
-server.modules = ( "mod_fastcgi" )
+server.modules = ( "mod_fastcgi", "mod_proxy" )
 fastcgi.server = ( ${rules.join(',\n  ')} )
+${proxied ? `proxy.server = ( "/" => (( "host" => "127.0.0.1", "port" => ${proxied} )) )` : ''}
 `);
   }
 
@@ -111,8 +113,8 @@ server.max-keep-alive-requests = 1000000000
     return `http://127.0.0.1:${port}`;
   }
 
-  // nginx that keeps its FastCGI connections.
-  async nginx(mounts) {
+  // Likewise nginx, which keeps its connections.
+  async nginx(mounts, proxied) {
     const port = await freePort();
     const dir = work(`nginx${(this.names += 1)}`);
     const names = Object.keys(mounts).map((mount) => mount.slice(1));
@@ -134,6 +136,10 @@ server.max-keep-alive-requests = 1000000000
       fastcgi_param REMOTE_ADDR $remote_addr;
     }`,
     );
+    if (proxied) {
+      upstreams.push(`upstream proxied { server 127.0.0.1:${proxied}; keepalive 64; keepalive_requests 1000000000; }`);
+      locations.push('location / { proxy_pass http://proxied; proxy_http_version 1.1; proxy_set_header Connection ""; }');
+    }
     fs.writeFileSync(
       path.join(dir, 'nginx.conf'),
       `daemon off;
