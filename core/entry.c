@@ -229,12 +229,11 @@ static enum error_code expired_room(struct txn *t, const struct bucket *b, int64
     return db_end(q);
 }
 
-/* A write that made the bucket grow must leave it within its limits. */
-static enum error_code check_room(struct txn *t, const struct bucket *b, int64_t keys_before, int64_t bytes_before)
+enum error_code entry_check_room(struct txn *t, const struct bucket *b, struct entry_room before)
 {
     const struct bucket_options *o = &b->options;
-    bool keys_over = o->max_keys >= 0 && b->keys > o->max_keys && b->keys > keys_before;
-    bool bytes_over = o->max_bytes >= 0 && b->bytes > o->max_bytes && b->bytes > bytes_before;
+    bool keys_over = o->max_keys >= 0 && b->keys > o->max_keys && b->keys > before.keys;
+    bool bytes_over = o->max_bytes >= 0 && b->bytes > o->max_bytes && b->bytes > before.bytes;
     int64_t keys = 0, bytes = 0;
 
     if (!keys_over && !bytes_over)
@@ -250,7 +249,6 @@ static enum error_code check_room(struct txn *t, const struct bucket *b, int64_t
 enum error_code entry_put(struct txn *t, struct bucket *b, const struct entry *old, const struct key *key,
                           const struct value *value, int64_t expires, struct entry *e)
 {
-    int64_t keys = b->keys, bytes = b->bytes;
     bool live = old->revision && old->op == ENTRY_PUT;
 
     if (b->options.max_value >= 0 && (int64_t)value->size > b->options.max_value)
@@ -267,8 +265,6 @@ enum error_code entry_put(struct txn *t, struct bucket *b, const struct entry *o
     enum error_code rc = b->options.compression ? value_compress(&e->value, &t->arena) : ERR_OK;
     if (!rc)
         rc = store_entry(t, b, old, e);
-    if (!rc)
-        rc = check_room(t, b, keys, bytes);
     return rc ? rc : republish_entry(t, b, e);
 }
 

@@ -64,9 +64,25 @@ enum error_code entry_find_revision(struct db *db, int64_t bucket, const struct 
  * history where the bucket keeps one.  The revision is the job's.
  */
 
-/* Sets the key's value; e gets the entry as written.  ERR_BUCKET_FULL, ERR_TOO_LARGE by the bucket's limits. */
+/* Sets the key's value; e gets the entry as written.  ERR_TOO_LARGE by the bucket's limit of a value. */
 enum error_code entry_put(struct txn *t, struct bucket *b, const struct entry *old, const struct key *key,
                           const struct value *value, int64_t expires, struct entry *e);
+
+/* What a bucket holds. */
+struct entry_room {
+    int64_t keys, bytes;
+};
+
+static inline struct entry_room entry_room_of(const struct bucket *b)
+{
+    return (struct entry_room){b->keys, b->bytes};
+}
+
+/*
+ * After values were put: ERR_BUCKET_FULL where the bucket has grown since `before` and is over its limits.  Expired entries that
+ * nobody has removed yet do not count.
+ */
+enum error_code entry_check_room(struct txn *t, const struct bucket *b, struct entry_room before);
 
 /* The same value with another expiry: a commit, but the version stays. */
 enum error_code entry_touch(struct txn *t, struct bucket *b, const struct entry *old, int64_t expires, struct entry *e);

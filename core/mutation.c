@@ -112,13 +112,6 @@ enum error_code mutation_expire(struct txn *t, struct bucket *b, const struct mu
     return rc ? rc : entry_expire(t, b, &old, revision);
 }
 
-static enum error_code full(const struct bucket *b, const char *field, struct error *err)
-{
-    return error_set(err, ERR_BUCKET_FULL, field,
-                     "bucket %s is full (maxBytes %lld, maxKeys %lld); nothing was changed", b->name,
-                     (long long)b->options.max_bytes, (long long)b->options.max_keys);
-}
-
 static enum error_code apply_set(struct txn *t, struct bucket *b, const struct mutation *m, const struct entry *old,
                                  struct mutation_result *r)
 {
@@ -236,9 +229,27 @@ enum error_code mutation_apply(struct txn *t, struct bucket *b, const struct mut
         rc = apply_mark(t, b, &old, ENTRY_PURGE, r);
         break;
     }
-    if (rc == ERR_BUCKET_FULL)
-        return full(b, field, err);
     if (rc == ERR_TOO_LARGE)
         return error_set(err, rc, field, "the value is over the limit of bucket %s (maxValueSize)", b->name);
     return rc;
+}
+
+static bool puts_value(const struct mutation *m)
+{
+    return m->type == MUTATION_SET || m->type == MUTATION_INCREMENT;
+}
+
+enum error_code mutation_check_room(struct txn *t, const struct bucket *b, struct entry_room before,
+                                    const struct mutation *mutations, size_t count, const char *field,
+                                    struct error *err)
+{
+    size_t i = 0;
+
+    while (i < count && !puts_value(&mutations[i]))
+        i++;
+    enum error_code rc = i < count ? entry_check_room(t, b, before) : ERR_OK;
+    if (rc != ERR_BUCKET_FULL)
+        return rc;
+    return error_set(err, rc, field, "bucket %s is full (maxBytes %lld, maxKeys %lld); nothing was changed", b->name,
+                     (long long)b->options.max_bytes, (long long)b->options.max_keys);
 }

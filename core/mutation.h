@@ -9,6 +9,7 @@
 
 #include "arena.h"
 #include "bucket.h"
+#include "entry.h"
 #include "error.h"
 #include "fields.h"
 #include "key.h"
@@ -73,5 +74,14 @@ enum error_code mutation_expire(struct txn *t, struct bucket *b, const struct mu
 /* Applies it at the job's revision.  Errors name `field`. */
 enum error_code mutation_apply(struct txn *t, struct bucket *b, const struct mutation *m, const char *field,
                                struct mutation_result *r, struct error *err);
+
+/*
+ * After all mutations of a request: whether the bucket may be as large as they have made it.  before is what it was after the last
+ * mutation_expire.  ERR_BUCKET_FULL by the bucket's limits, with a message that names `field`; who only deletes and touches is never
+ * refused.
+ */
+enum error_code mutation_check_room(struct txn *t, const struct bucket *b, struct entry_room before,
+                                    const struct mutation *mutations, size_t count, const char *field,
+                                    struct error *err);
 
 #endif

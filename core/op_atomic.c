@@ -295,6 +295,7 @@ static enum error_code apply_mutations(struct call *call, struct txn *t, struct 
 
     for (size_t i = 0; !rc && i < a->mutation_count; i++)
         rc = mutation_expire(t, b, &a->mutations[i], &expiry_revision);
+    const struct entry_room before = entry_room_of(b);
     json_out_name(&call->json, "results");
     json_out_array(&call->json);
     for (size_t i = 0; !rc && i < a->mutation_count; i++) {
@@ -307,7 +308,9 @@ static enum error_code apply_mutations(struct call *call, struct txn *t, struct 
         answer_result(call, &a->mutations[i], &r);
     }
     json_out_end(&call->json);
-    return rc;
+    if (rc)
+        return rc;
+    return mutation_check_room(t, b, before, a->mutations, a->mutation_count, "mutations", &call->err);
 }
 
 static enum error_code apply_enqueues(struct call *call, struct txn *t, const struct atomic_args *a)

@@ -131,7 +131,11 @@ static enum error_code write_key(struct call *call, struct txn *t, const struct 
     }
     if (!rc)
         rc = mutation_expire(t, *bucket, &a->mutation, &expiry_revision);
-    return rc ? rc : mutation_apply(t, *bucket, &a->mutation, "key", r, &call->err);
+    if (rc)
+        return rc;
+    const struct entry_room before = entry_room_of(*bucket);
+    rc = mutation_apply(t, *bucket, &a->mutation, "key", r, &call->err);
+    return rc ? rc : mutation_check_room(t, *bucket, before, &a->mutation, 1, "key", &call->err);
 }
 
 static void answer_start(struct call *call)

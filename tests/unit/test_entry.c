@@ -216,8 +216,17 @@ static void test_maximum_age(struct database *d)
     (void)d;
 }
 
+/* Puts a value and asks whether the bucket has room for it. */
+static enum error_code put_within(struct txn *t, const char *name, const char *value, struct entry *e)
+{
+    const struct entry_room before = entry_room_of(bucket(t));
+    const enum error_code rc = put_in(t, name, value, 0, e);
+    return rc ? rc : entry_check_room(t, bucket(t), before);
+}
+
 static void test_limits(struct database *d)
 {
+    struct entry_room before;
     struct entry e;
     struct txn *t;
 
@@ -228,32 +237,40 @@ static void test_limits(struct database *d)
     database_abort(d);
     set_options(d, "max_value=-1,max_keys=(SELECT keys FROM bucket)");
     t = database_begin(d);
-    is_int(put_in(t, "new", "1", 0, &e), ERR_BUCKET_FULL, "one_key_too_many");
+    is_int(put_within(t, "new", "1", &e), ERR_BUCKET_FULL, "one_key_too_many");
     database_abort(d);
     t = database_begin(d);
-    is_int(put_in(t, "v", "123456789", 0, &e), ERR_OK, "but_a_key_that_is_there");
+    is_int(put_within(t, "v", "123456789", &e), ERR_OK, "but_a_key_that_is_there");
     database_abort(d);
     put(d, "v", "1", 10);
     service_freeze(noon + 10);
     t = database_begin(d);
-    is_int(put_in(t, "new", "1", 0, &e), ERR_OK, "what_has_expired_does_not_count");
-    is_int(put_in(t, "newer", "1", 0, &e), ERR_BUCKET_FULL, "once");
+    is_int(put_within(t, "new", "1", &e), ERR_OK, "what_has_expired_does_not_count");
+    is_int(put_within(t, "newer", "1", &e), ERR_BUCKET_FULL, "once");
     database_abort(d);
     service_freeze(noon);
     set_options(d, "max_keys=-1,max_bytes=(SELECT bytes FROM bucket)");
     t = database_begin(d);
-    is_int(put_in(t, "v", "12", 0, &e), ERR_BUCKET_FULL, "one_byte_too_many");
+    is_int(put_within(t, "v", "12", &e), ERR_BUCKET_FULL, "one_byte_too_many");
     database_abort(d);
     t = database_begin(d);
-    is_int(put_in(t, "v", "2", 0, &e), ERR_OK, "no_byte_more");
+    is_int(put_within(t, "v", "2", &e), ERR_OK, "no_byte_more");
     database_abort(d);
     set_options(d, "max_bytes=1");
     t = database_begin(d);
-    is_int(put_in(t, "v", "3", 0, &e), ERR_OK, "what_does_not_grow_passes_however_full_it_is");
+    is_int(put_within(t, "v", "3", &e), ERR_OK, "what_does_not_grow_passes_however_full_it_is");
     struct entry old = find(t, "v");
     is_int(entry_mark(t, bucket(t), &old, ENTRY_DEL, &e), ERR_OK, "and_what_makes_room");
     database_abort(d);
-    set_options(d, "max_bytes=-1");
+    set_options(d, "max_bytes=-1,max_keys=(SELECT keys FROM bucket)");
+    t = database_begin(d);
+    before = entry_room_of(bucket(t));
+    is_int(put_in(t, "w", "1", 0, &e), ERR_OK, "a_key_more");
+    old = find(t, "v");
+    is_int(entry_mark(t, bucket(t), &old, ENTRY_PURGE, &e), ERR_OK, "for_one_less");
+    is_int(entry_check_room(t, bucket(t), before), ERR_OK, "is_judged_by_the_outcome");
+    database_abort(d);
+    set_options(d, "max_keys=-1");
     ok(counters_agree(d), "counters_of_limits");
 }
 

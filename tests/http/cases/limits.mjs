@@ -40,6 +40,22 @@ function limitCases(test) {
     assert.equal((await s.ok('/kv/atomic', { bucket, mutations: swap })).ok, true);
   });
 
+  test('an atomic operation is judged by what it leaves, whatever the order of its mutations', async (s) => {
+    const bucket = await makeBucket(s, { maxKeys: 2, maxBytes: 3000 });
+    await s.set(['a'], text(1000), { bucket });
+    const { revision } = await s.set(['b'], text(1000), { bucket });
+    const swap = [{ type: 'set', key: ['c'], value: text(1500) }, { type: 'purge', key: ['a'] }];
+    const over = [{ type: 'set', key: ['d'], value: 1 }, ...swap];
+    await s.fails('/kv/atomic', { bucket, mutations: over }, 507, 'full', 'mutations');
+    const large = [{ type: 'set', key: ['c'], value: text(2500) }, { type: 'purge', key: ['a'] }];
+    await s.fails('/kv/atomic', { bucket, mutations: large }, 507, 'full');
+    assert.equal((await status(s, bucket)).revision, revision);
+    assert.equal((await s.ok('/kv/atomic', { bucket, mutations: swap })).ok, true);
+    assert.equal(await s.get(['a'], { bucket }), null);
+    assert.equal((await s.get(['c'], { bucket })).value, text(1500));
+    await s.fails('/kv/set', { bucket, key: ['a'], value: 1 }, 507, 'full');
+  });
+
   test('expired keys do not count', async (s) => {
     const bucket = await makeBucket(s, { maxKeys: 1 });
     await s.set(['a'], 1, { bucket, ttl: 1 });
