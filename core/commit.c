@@ -10,8 +10,11 @@
 #include "log.h"
 #include "mem.h"
 
-/* LEAD_MS: how long a thread that only wanted its own job done commits those of others too. */
-enum { BATCH_MAX = 512, APPLY_BUDGET_US = 30000, LEAD_MS = 20 };
+/*
+ * LEAD_MS: how long a thread that only wanted its own job done commits those of others too.
+ * LARGE_JOB: bytes of log, of a job whose sync is mostly the transfer of its own data.
+ */
+enum { BATCH_MAX = 512, APPLY_BUDGET_US = 30000, LEAD_MS = 20, LARGE_JOB = 65536 };
 
 struct commit {
     struct commit_options options;
@@ -20,7 +23,7 @@ struct commit {
     struct txn txn;        /* the leader's */
     bool wrote;            /* the batch under way has committed something */
     struct gather gather;  /* the leader's */
-    int64_t sync;          /* how long that of the batch under way took, in us */
+    int64_t sync, written; /* of the batch under way: how long its sync took (us), and bytes of log */
     pthread_mutex_t mutex; /* guards what follows */
     struct job_queue queue;
     int wanted; /* jobs in the queue that are waited for; 0: nobody waits */
@@ -162,9 +165,10 @@ static enum error_code finish(struct commit *c)
     if (rc) {
         db_rollback(c->writer);
     } else {
-        int64_t start = clock_mono_us();
+        int64_t start = clock_mono_us(), log = db_wal_bytes(c->writer);
         rc = db_commit(c->writer);
         c->sync = clock_mono_us() - start;
+        c->written = db_wal_bytes(c->writer) - log;
         histogram_add(&c->stats.sync, HISTOGRAM_TIME, c->sync);
     }
     if (!rc)
@@ -373,12 +377,17 @@ static struct commit_job *run_batch(struct commit *c, struct commit_job *jobs)
     return rest;
 }
 
-/* After a batch, of which some may not have been reached. */
+/* After a batch, of which some may not have been reached: then the next one takes no more either. */
 static void take_stock(struct commit *c, const struct commit_job *jobs, struct commit_job *rest)
 {
+    const int done = job_list_length(jobs), most = rest ? done : BATCH_MAX;
+    /* What large values take is theirs alone. */
+    const int64_t shared = c->written / done > LARGE_JOB ? 0 : c->sync;
+
     pthread_mutex_lock(&c->mutex);
     job_queue_put_back(&c->queue, rest);
-    gather_note(&c->gather, job_list_length(jobs), c->queue.length, c->sync, clock_mono_us());
+    const int about = done + c->queue.length;
+    gather_note(&c->gather, about < most ? about : most, shared, clock_mono_us());
     pthread_mutex_unlock(&c->mutex);
 }
 
@@ -402,16 +411,17 @@ static bool hand_over(struct commit *c)
 /* Until those who were about a moment ago are there, for as long as that pays; with the mutex. */
 static void wait_for_company(struct commit *c)
 {
-    const int64_t until = gather_until(&c->gather, c->queue.length);
+    const int64_t until = gather_until(&c->gather, c->queue.length), start = clock_mono_us();
     const struct timespec t = {.tv_sec = until / 1000000, .tv_nsec = until % 1000000 * 1000};
 
-    if (!until)
+    if (!until || (c->queue.head && c->queue.head->outside))
         return;
     c->wanted = c->gather.about;
     while (c->queue.length < c->wanted && !c->quit && !pthread_cond_timedwait(&c->arrived, &c->mutex, &t))
         ;
     c->wanted = 0;
     gather_waited(&c->gather, c->queue.length);
+    measure(&c->stats.company, start);
 }
 
 /* Commits until the queue is empty or, but for the deputy, somebody else goes on with it. */
@@ -431,7 +441,7 @@ static void lead(struct commit *c, bool deputy)
         pthread_mutex_unlock(&c->mutex);
         if (!jobs)
             return;
-        c->sync = 0;
+        c->sync = c->written = 0;
         take_stock(c, jobs, run_batch(c, jobs));
         for (struct commit_job *job = jobs, *next; job; job = next) {
             next = job->next;

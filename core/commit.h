@@ -54,6 +54,7 @@ struct commit_stats {
     struct histogram jobs;       /* in each transaction; as many values as there were transactions */
     struct histogram commit;     /* a transaction, from its begin to the end of its sync */
     struct histogram sync;       /* of that, the commit itself: the log is written and synced */
+    struct histogram company;    /* the wait for those who come back, where there was one */
     struct histogram lock;       /* the wait for other processes to write */
     struct histogram checkpoint; /* the log was written back */
 };

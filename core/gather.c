@@ -7,16 +7,16 @@ enum {
     SKIP_MOST = 63
 };
 
-void gather_note(struct gather *g, int jobs, int queued, int64_t sync, int64_t now)
+void gather_note(struct gather *g, int about, int64_t sync, int64_t now)
 {
     g->sync += (sync - g->sync) / AVERAGE_OF;
-    g->about = jobs + queued;
+    g->about = about;
     g->until = now + (g->sync / 2 < WAIT_MOST ? g->sync / 2 : WAIT_MOST);
 }
 
 int64_t gather_until(struct gather *g, int queued)
 {
-    if (queued >= g->about || g->sync < SYNC_LEAST || g->skipped++ < g->skip)
+    if (g->about < 2 || queued >= g->about || g->sync < SYNC_LEAST || g->skipped++ < g->skip)
         return 0;
     g->skipped = 0;
     return g->until;

@@ -100,6 +100,7 @@ static void add_commits(struct metrics_page *p, const char *name, struct store *
     metrics_page_histogram(p, SERIES_JOBS, &label, 1, &s->jobs, HISTOGRAM_COUNT);
     metrics_page_histogram(p, SERIES_COMMIT_TIME, &label, 1, &s->commit, HISTOGRAM_TIME);
     metrics_page_histogram(p, SERIES_SYNC_TIME, &label, 1, &s->sync, HISTOGRAM_TIME);
+    metrics_page_histogram(p, SERIES_COMPANY_TIME, &label, 1, &s->company, HISTOGRAM_TIME);
     metrics_page_histogram(p, SERIES_LOCK_TIME, &label, 1, &s->lock, HISTOGRAM_TIME);
     metrics_page_histogram(p, SERIES_CHECKPOINT_TIME, &label, 1, &s->checkpoint, HISTOGRAM_TIME);
 }

@@ -26,6 +26,8 @@ enum series_owner { SERIES_PROCESS, SERIES_SHARED };
     X(SERIES_COMMIT_TIME, "commit_seconds", "histogram", SERIES_PROCESS, "Time of a transaction, its sync included")   \
     X(SERIES_SYNC_TIME, "commit_sync_seconds", "histogram", SERIES_PROCESS,                                            \
       "Time to write a transaction to the log and sync it")                                                            \
+    X(SERIES_COMPANY_TIME, "commit_company_seconds", "histogram", SERIES_PROCESS,                                      \
+      "Wait for writes that share the sync")                                                                           \
     X(SERIES_LOCK_TIME, "lock_wait_seconds", "histogram", SERIES_PROCESS,                                              \
       "Time a transaction waited for other processes to write")                                                        \
     X(SERIES_CHECKPOINT_TIME, "checkpoint_seconds", "histogram", SERIES_PROCESS, "Time to write the log back")         \
