@@ -7,7 +7,7 @@
 
 #include "checksum.h"
 
-enum { LAPSED_BATCH = 1000 };
+enum { LAPSED_BATCH = 1000, RANKS_PASSED = 32, READY_FOR_A_RANK = 8 };
 
 void message_lease_text(char out[MESSAGE_LEASE_MAX], int64_t lease)
 {
@@ -302,6 +302,13 @@ static enum error_code hand_out(struct txn *t, struct message *m, int64_t until,
     return end ? end : rc;
 }
 
+static enum error_code one_count(struct db_query *q, int64_t *n)
+{
+    if (db_step(q))
+        *n = db_int(q, 0);
+    return db_end(q);
+}
+
 static bool next_rank(struct db *db, const char *topic, size_t topic_len, int64_t *rank, enum error_code *rc)
 {
     struct db_query *q = db_start(db, SQL_MESSAGE_RANK, DB_TEXT(topic, topic_len), DB_INT(*rank));
@@ -312,26 +319,70 @@ static bool next_rank(struct db *db, const char *topic, size_t topic_len, int64_
     return found && !*rc;
 }
 
+struct claim_state {
+    const struct message_claim *claim;
+    int64_t left;
+    size_t bytes; /* of the answer */
+    enum error_code rc;
+};
+
+/* Hands out what is in the list, as long as it has room in the answer; false where that is full. */
+static bool hand_out_all(struct txn *t, struct message *list, size_t count, struct claim_state *s)
+{
+    const struct message_claim *claim = s->claim;
+
+    for (size_t i = 0; !s->rc && i < count; i++) {
+        s->bytes += list[i].payload.size / 3 * 4 + MESSAGE_OVERHEAD;
+        if (s->bytes > claim->max_bytes && s->left < claim->limit)
+            return false;
+        s->rc = hand_out(t, &list[i], t->now + claim->lease_ms, claim->visit, claim->context);
+        s->left--;
+    }
+    return !s->rc;
+}
+
+/* Hands out the ready messages that are left, in their order, where they are fewer than `few`. */
+static bool claim_few(struct txn *t, struct db_value topic, int64_t few, struct claim_state *s)
+{
+    struct message *list;
+    size_t count;
+    int64_t due = 0;
+
+    s->rc = one_count(db_start(t->db, SQL_MESSAGE_COUNT_DUE, topic, DB_INT(t->now), DB_INT(few)), &due);
+    if (s->rc || due == few)
+        return false;
+    struct db_query *q = db_start(t->db, SQL_MESSAGE_DUE, topic, DB_INT(t->now), DB_INT(s->left));
+    s->rc = read_all(t, q, s->left, &list, &count);
+    if (!s->rc)
+        hand_out_all(t, list, count, s);
+    return true;
+}
+
+/*
+ * Goes from rank to rank.  Where many have nothing that is ready, it looks whether few messages are ready at all, and takes
+ * those: so neither ranks whose messages are all delayed nor many ready messages make it slow, unless there are as many of both.
+ */
 enum error_code message_claim(struct txn *t, const char *topic, size_t topic_len, const struct message_claim *claim)
 {
-    int64_t rank = INT64_MIN, left = claim->limit, settled;
-    size_t count, bytes = 0;
+    const struct db_value name = DB_TEXT(topic, topic_len);
+    struct claim_state s = {.claim = claim, .left = claim->limit};
+    int64_t rank = INT64_MIN, settled, passed = 0, most = RANKS_PASSED;
     struct message *list;
-    enum error_code rc = message_settle_lapsed(t, topic, topic_len, LAPSED_BATCH, &settled);
+    size_t count;
 
-    while (!rc && left > 0 && next_rank(t->db, topic, topic_len, &rank, &rc)) {
-        struct db_query *q =
-            db_start(t->db, SQL_MESSAGE_READY, DB_TEXT(topic, topic_len), DB_INT(rank), DB_INT(t->now), DB_INT(left));
-        rc = read_all(t, q, left, &list, &count);
-        for (size_t i = 0; !rc && i < count; i++) {
-            bytes += list[i].payload.size / 3 * 4 + MESSAGE_OVERHEAD;
-            if (bytes > claim->max_bytes && left < claim->limit)
-                return ERR_OK;
-            rc = hand_out(t, &list[i], t->now + claim->lease_ms, claim->visit, claim->context);
-            left--;
-        }
+    s.rc = message_settle_lapsed(t, topic, topic_len, LAPSED_BATCH, &settled);
+    while (!s.rc && s.left > 0 && next_rank(t->db, topic, topic_len, &rank, &s.rc)) {
+        struct db_query *q = db_start(t->db, SQL_MESSAGE_READY, name, DB_INT(rank), DB_INT(t->now), DB_INT(s.left));
+        s.rc = read_all(t, q, s.left, &list, &count);
+        if (!s.rc && !hand_out_all(t, list, count, &s))
+            break;
+        if (s.rc || count > 0 || ++passed < most)
+            continue;
+        if (claim_few(t, name, most * READY_FOR_A_RANK, &s))
+            break;
+        most *= 2;
     }
-    return rc;
+    return s.rc;
 }
 
 bool message_next_topic(struct db *db, const char *after, size_t after_len, const char **topic, size_t *topic_len,
@@ -375,17 +426,10 @@ static void count_lapsed(const struct message *m, int64_t now, struct message_co
     }
 }
 
-static enum error_code one_count(struct db_query *q, int64_t *n)
-{
-    if (db_step(q))
-        *n = db_int(q, 0);
-    return db_end(q);
-}
-
 enum error_code message_count(struct db *db, const char *topic, size_t topic_len, int64_t now, struct message_counts *c)
 {
     struct db_value name = DB_TEXT(topic, topic_len);
-    int64_t rank = INT64_MIN, pending = 0;
+    int64_t pending = 0;
     struct message m;
 
     *c = (struct message_counts){0};
@@ -394,14 +438,13 @@ enum error_code message_count(struct db *db, const char *topic, size_t topic_len
         rc = one_count(db_start(db, SQL_TOPIC_COUNT_LEASED, name, DB_INT(now)), &c->leased);
     if (!rc)
         rc = one_count(db_start(db, SQL_TOPIC_COUNT_DEAD, name), &c->dead);
-    while (!rc && next_rank(db, topic, topic_len, &rank, &rc)) {
-        struct db_query *q = db_start(db, SQL_TOPIC_COUNT_READY, name, DB_INT(rank), DB_INT(now));
-        if (db_step(q)) {
-            c->ready += db_int(q, 0);
-            if (db_int(q, 0) && (!c->oldest || db_int(q, 1) < c->oldest))
-                c->oldest = db_int(q, 1);
+    if (!rc) {
+        struct db_query *ready = db_start(db, SQL_TOPIC_COUNT_READY, name, DB_INT(now));
+        if (db_step(ready)) {
+            c->ready = db_int(ready, 0);
+            c->oldest = db_int(ready, 1);
         }
-        rc = db_end(q);
+        rc = db_end(ready);
     }
     c->delayed = pending - c->ready;
     struct db_query *q = rc ? NULL : db_start(db, SQL_TOPIC_LAPSED, name, DB_INT(now));
@@ -415,16 +458,8 @@ enum error_code message_count(struct db *db, const char *topic, size_t topic_len
 
 enum error_code message_next_due(struct db *db, const char *topic, size_t topic_len, int64_t *when)
 {
-    int64_t rank = INT64_MIN;
-    enum error_code rc = ERR_OK;
-
     *when = 0;
-    while (!rc && next_rank(db, topic, topic_len, &rank, &rc)) {
-        int64_t due = 0;
-        rc = one_count(db_start(db, SQL_MESSAGE_NEXT_READY, DB_TEXT(topic, topic_len), DB_INT(rank)), &due);
-        if (due && (!*when || due < *when))
-            *when = due;
-    }
+    enum error_code rc = one_count(db_start(db, SQL_MESSAGE_NEXT_READY, DB_TEXT(topic, topic_len)), when);
     int64_t lapse = 0;
     if (!rc)
         rc = one_count(db_start(db, SQL_MESSAGE_NEXT_LAPSE, DB_TEXT(topic, topic_len)), &lapse);

@@ -76,11 +76,14 @@ static const char version_2[] = "ALTER TABLE state RENAME COLUMN bucket TO last_
                                 "CREATE INDEX entry_marker ON entry(bucket,created) WHERE op>0;"
                                 "CREATE INDEX history_revision ON history(bucket,revision);";
 
-/* Tables as of this format; later ones differ in what lies below the tables. */
-enum { LAST_STEP = 2 };
+/* What is due, however many priorities there are.  Rank and state are there so that the index is all that is read. */
+static const char version_4[] = "CREATE INDEX message_due ON message(topic,deliver,rank,state) WHERE state=0;";
+
+/* The first whose pages have checksums: that comes to the file between two steps, and is none of the tables. */
+enum { WITH_SUMS = 3 };
 
 /* steps[n] brings version n to n + 1. */
-static const char *const steps[LAST_STEP] = {version_1, version_2};
+static const char *const steps[SCHEMA_VERSION] = {version_1, version_2, "", version_4};
 
 static enum error_code add_default_bucket(struct db *db)
 {
@@ -114,22 +117,23 @@ static enum error_code judge(struct db *db, int64_t *version, struct error *err)
         return error_set(err, ERR_INTERNAL, NULL,
                          "the database has format %lld; this program knows up to %d: use a newer kvs",
                          (long long)*version, (int)SCHEMA_VERSION);
-    if (*version == SCHEMA_VERSION && !db_has_sums(db))
+    if (*version >= WITH_SUMS && !db_has_sums(db))
         return error_set(err, ERR_CORRUPT, NULL,
                          "the database's header is damaged: restore a backup (kvs-maint restore)");
     return ERR_OK;
 }
 
-/* The steps of one transaction: all of them where the file is new, and so has checksums from its first page on. */
+/* The steps of one transaction: all that are left, or up to the checksums where those are missing.  A new file has them. */
 static enum error_code migrate(struct db *db, int64_t from, struct error *err)
 {
+    const int to = db_has_sums(db) ? SCHEMA_VERSION : WITH_SUMS - 1;
     enum error_code rc = ERR_OK;
 
-    for (int64_t v = from; !rc && v < LAST_STEP; v++)
+    for (int64_t v = from; !rc && v < to; v++)
         rc = db_script(db, steps[v], err);
     if (!rc && from == 0)
         rc = add_default_bucket(db);
-    return rc ? rc : db_set_user_version(db, db_has_sums(db) ? SCHEMA_VERSION : LAST_STEP);
+    return rc ? rc : db_set_user_version(db, to);
 }
 
 static enum error_code in_transaction(struct db *db, int64_t *version, struct error *err)
@@ -147,7 +151,7 @@ static enum error_code in_transaction(struct db *db, int64_t *version, struct er
     return rc;
 }
 
-/* Between the tables' last step and the present format every page is written anew. */
+/* On the way to WITH_SUMS every page is written anew. */
 static enum error_code add_sums(struct db *db, struct error *err)
 {
     enum error_code rc = db_add_sums(db);

@@ -6,7 +6,7 @@
 
 #include "db.h"
 
-enum { SCHEMA_VERSION = 3 };
+enum { SCHEMA_VERSION = 4 };
 
 /*
  * Brings a freshly opened database to SCHEMA_VERSION: creates the tables of an empty one in one transaction, migrates an older

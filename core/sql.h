@@ -103,6 +103,11 @@
     X(SQL_MESSAGE_READY,                                                                                               \
       "SELECT " SQL_MESSAGE " FROM message m WHERE m.topic=? AND m.state=0 AND m.rank=? AND m.deliver<=?"              \
       " ORDER BY m.deliver,m.id LIMIT ?")                                                                              \
+    X(SQL_MESSAGE_COUNT_DUE,                                                                                           \
+      "SELECT count(*) FROM (SELECT 1 FROM message WHERE topic=? AND state=0 AND deliver<=? LIMIT ?)")                 \
+    X(SQL_MESSAGE_DUE,                                                                                                 \
+      "SELECT " SQL_MESSAGE " FROM (SELECT id FROM message WHERE topic=? AND state=0 AND deliver<=?"                   \
+      " ORDER BY rank,deliver,id LIMIT ?) d JOIN message m ON m.id=d.id ORDER BY m.rank,m.deliver,m.id")               \
     X(SQL_MESSAGE_LAPSED, "SELECT " SQL_MESSAGE " FROM message m WHERE m.topic=? AND m.state=1 AND m.lease_until<=?"   \
                           " ORDER BY m.lease_until LIMIT ?")                                                           \
     X(SQL_MESSAGE_DEAD,                                                                                                \
@@ -111,7 +116,7 @@
     X(SQL_MESSAGE_LEASE, "SELECT state,lease,lease_until FROM message WHERE id=?")                                     \
     X(SQL_MESSAGE_DEAD_IDS, "SELECT id FROM message WHERE topic=? AND state=2 ORDER BY id LIMIT ?")                    \
     X(SQL_MESSAGE_DEAD_OLD, "SELECT id FROM message WHERE topic=? AND state=2 AND failed<=? ORDER BY id LIMIT ?")      \
-    X(SQL_MESSAGE_NEXT_READY, "SELECT min(deliver) FROM message WHERE topic=? AND state=0 AND rank=?")                 \
+    X(SQL_MESSAGE_NEXT_READY, "SELECT deliver FROM message WHERE topic=? AND state=0 ORDER BY deliver LIMIT 1")        \
     X(SQL_MESSAGE_NEXT_LAPSE, "SELECT min(lease_until) FROM message WHERE topic=? AND state=1")                        \
     X(SQL_TOPIC_PURGE_READY, "DELETE FROM message WHERE topic=? AND state=0")                                          \
     X(SQL_TOPIC_PURGE_LEASED, "DELETE FROM message WHERE topic=? AND state=1")                                         \
@@ -125,8 +130,7 @@
     X(SQL_TOPIC_NEXT_READY, "SELECT topic FROM message WHERE state=0 AND topic>? ORDER BY topic LIMIT 1")              \
     X(SQL_TOPIC_NEXT_LEASED, "SELECT topic FROM message WHERE state=1 AND topic>? ORDER BY topic LIMIT 1")             \
     X(SQL_TOPIC_NEXT_DEAD, "SELECT topic FROM message WHERE state=2 AND topic>? ORDER BY topic LIMIT 1")               \
-    X(SQL_TOPIC_COUNT_READY,                                                                                           \
-      "SELECT count(*),min(deliver) FROM message WHERE topic=? AND state=0 AND rank=? AND deliver<=?")                 \
+    X(SQL_TOPIC_COUNT_READY, "SELECT count(*),min(deliver) FROM message WHERE topic=? AND state=0 AND deliver<=?")     \
     X(SQL_TOPIC_COUNT_PENDING, "SELECT count(*) FROM message WHERE topic=? AND state=0")                               \
     X(SQL_TOPIC_COUNT_LEASED, "SELECT count(*) FROM message WHERE topic=? AND state=1 AND lease_until>?")              \
     X(SQL_TOPIC_LAPSED, "SELECT " SQL_MESSAGE " FROM message m WHERE m.topic=? AND m.state=1 AND m.lease_until<=?")    \

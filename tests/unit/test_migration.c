@@ -91,6 +91,26 @@ static void test_migrates(const char *more)
     service_close(&s);
 }
 
+/* From 3 to 4 is an index more. */
+static void test_from_3(void)
+{
+    struct service s;
+
+    service_open(&s);
+    post_status(&s, "/queue/enqueue", "{\"topic\":\"t\",\"payload\":1,\"priority\":7}");
+    post_status(&s, "/queue/enqueue", "{\"topic\":\"t\",\"payload\":2,\"priority\":9,\"delay\":3600000}");
+    kvs_close(s.kvs);
+    s.kvs = NULL;
+    service_sql(&s, "DROP INDEX message_due; PRAGMA user_version=3");
+    service_reopen(&s);
+    is_int(service_sql_int(&s, "PRAGMA user_version"), SCHEMA_VERSION, "from_format_3");
+    is_int(service_sql_int(&s, "SELECT count(*) FROM message INDEXED BY message_due WHERE state=0"), 2,
+           "what_is_due_is_found_by_its_time");
+    is_int(findings(&s), 0, "it_is_sound");
+    is_int(post_int(&s, "/queue/dequeue", "{\"topic\":\"t\"}", "id"), 1, "its_messages_are_handed_out");
+    service_close(&s);
+}
+
 static void test_waits_for_older_programs(void)
 {
     struct service s;
@@ -173,6 +193,7 @@ int main(void)
     test_migrates("");
     test_migrates("PRAGMA user_version=2; ALTER TABLE state RENAME COLUMN bucket TO last_bucket; ALTER TABLE state ADD "
                   "COLUMN commits INTEGER NOT NULL DEFAULT 0; CREATE TABLE lowered(id INTEGER PRIMARY KEY)");
+    test_from_3();
     test_waits_for_older_programs();
     test_trims_what_was_left();
     test_other_programs();

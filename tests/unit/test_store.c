@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "schema.h"
 #include "service.h"
 
 static char dir[256], path[400];
@@ -74,11 +75,13 @@ static void sql(const char *text)
 static void test_what_is_refused(void)
 {
     struct error err;
+    char text[64];
 
     store_close(open_store(false));
     sql("PRAGMA user_version=999");
     ok(refused(&err) && strstr(err.message, "999") && strstr(err.message, "newer"), "a_newer_format: %s", err.message);
-    sql("PRAGMA user_version=3");
+    snprintf(text, sizeof text, "PRAGMA user_version=%d", (int)SCHEMA_VERSION);
+    sql(text);
     is_int(refused(&err), ERR_OK, "but_not_its_own");
     temp_dir_remove(dir, "kv.db");
     ok(refused(&err) && strstr(err.message, dir), "a_missing_directory: %s", err.message);

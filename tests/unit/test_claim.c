@@ -1,0 +1,195 @@
+/*
+ * Which messages are handed out, and in what order, whatever their priorities and delays; and that neither many priorities nor many
+ * messages are looked through for it.
+ */
+#include "message.h"
+
+#include "database.h"
+#include "tests/vfs/random.h"
+
+enum { MESSAGES = 600, ROUNDS = 400, TOPIC_LEN = 1 };
+
+static const char topic[] = "t";
+
+struct known {
+    int64_t id, priority, deliver;
+    bool gone;
+};
+
+static struct known known[MESSAGES];
+static int known_count;
+
+static struct rng rng;
+
+static int64_t random_below(int64_t n)
+{
+    return (int64_t)(rng_next(&rng) % (uint64_t)n);
+}
+
+static void enqueue(struct txn *t, int64_t priority, int64_t deliver)
+{
+    struct message m = {.topic = topic,
+                        .topic_len = TOPIC_LEN,
+                        .priority = priority,
+                        .deliver = deliver,
+                        .max_attempts = 1000000,
+                        .payload = {.data = (const unsigned char *)"1", .len = 1, .size = 1, .encoding = VALUE_JSON}};
+    bool duplicate;
+
+    database_must(message_enqueue(t, &m, &duplicate), "enqueue");
+    known[known_count++] = (struct known){m.id, priority, deliver, false};
+}
+
+/* What has been handed out. */
+struct taken {
+    int64_t ids[MESSAGES];
+    int64_t count;
+};
+
+static enum error_code take(void *context, const struct message *m)
+{
+    struct taken *taken = context;
+    taken->ids[taken->count++] = m->id;
+    return ERR_OK;
+}
+
+static void claim(struct txn *t, int64_t limit, struct taken *taken)
+{
+    const struct message_claim claim = {
+        .limit = limit, .max_bytes = SIZE_MAX, .lease_ms = INT64_C(1) << 50, .visit = take, .context = taken};
+
+    taken->count = 0;
+    database_must(message_claim(t, topic, TOPIC_LEN, &claim), "claim");
+}
+
+static bool comes_before(const struct known *a, const struct known *b)
+{
+    if (a->priority != b->priority)
+        return a->priority > b->priority;
+    return a->deliver != b->deliver ? a->deliver < b->deliver : a->id < b->id;
+}
+
+/* The one that is to be handed out first, as the contract says it. */
+static struct known *first(int64_t now)
+{
+    struct known *best = NULL;
+
+    for (int i = 0; i < known_count; i++)
+        if (!known[i].gone && known[i].deliver <= now && (!best || comes_before(&known[i], best)))
+            best = &known[i];
+    return best;
+}
+
+/* Claims, and compares; how many differ. */
+static int wrong_after(struct txn *t, int64_t limit)
+{
+    struct taken taken;
+    int wrong = 0;
+
+    claim(t, limit, &taken);
+    for (int64_t i = 0; i < taken.count; i++) {
+        struct known *want = first(t->now);
+        wrong += !want || want->id != taken.ids[i];
+        if (want)
+            want->gone = true;
+    }
+    return wrong + (taken.count < limit && first(t->now));
+}
+
+/* The counts and the next moment of interest, of which the database has an index. */
+static int wrong_counts(struct txn *t)
+{
+    struct message_counts c;
+    int64_t ready = 0, delayed = 0, oldest = 0, next = 0, when;
+
+    for (const struct known *k = known; k < known + known_count; k++) {
+        if (k->gone)
+            continue;
+        k->deliver <= t->now ? ready++ : delayed++;
+        if (k->deliver <= t->now && (!oldest || k->deliver < oldest))
+            oldest = k->deliver;
+        if (!next || k->deliver < next)
+            next = k->deliver;
+    }
+    database_must(message_count(t->db, topic, TOPIC_LEN, t->now, &c), "count");
+    database_must(message_next_due(t->db, topic, TOPIC_LEN, &when), "next");
+    /* A lease that runs out counts as well. */
+    const bool next_is_right = next ? when == next : when == 0 || when > t->now;
+    return (c.ready != ready) + (c.delayed != delayed) + (c.oldest != oldest) + !next_is_right;
+}
+
+/* Times move on while messages with this many priorities and these delays are handed out. */
+static void test_order(int64_t priorities, int64_t delay, const char *what)
+{
+    struct database d;
+    int wrong = 0, miscounted = 0;
+
+    database_open(&d);
+    known_count = 0;
+    struct txn *t = database_begin(&d);
+    const int64_t begin = t->now;
+    for (int i = 0; i < MESSAGES / 2; i++)
+        enqueue(t, random_below(priorities), begin + random_below(delay));
+    for (int i = 0; i < ROUNDS; i++) {
+        t->now = begin + delay * i / ROUNDS;
+        wrong += wrong_after(t, 1 + random_below(4));
+        miscounted += wrong_counts(t);
+        if (known_count < MESSAGES)
+            enqueue(t, random_below(priorities), t->now + (random_below(2) ? random_below(delay) : 0));
+    }
+    t->now = begin + 2 * delay;
+    wrong += wrong_after(t, MESSAGES);
+    database_abort(&d);
+    is_int(wrong, 0, "%s_are_handed_out_in_their_order", what);
+    is_int(miscounted, 0, "%s_are_counted", what);
+    is_int(known_count, MESSAGES, "%s_all", what);
+    database_close(&d);
+}
+
+/* A statement's text. */
+#define TEXT_OF(name, text) [name] = (text),
+static const char *const statements[] = {SQL_QUEUE_TABLE(TEXT_OF)};
+
+/* How the engine goes about it. */
+static void is_planned(struct database *d, enum sql_id id, const char *want)
+{
+    char sql[1000], plan[1000] = "";
+    sqlite3 *db = NULL;
+    sqlite3_stmt *stmt = NULL;
+
+    snprintf(sql, sizeof sql, "EXPLAIN QUERY PLAN %s", statements[id]);
+    if (sqlite3_open(d->path, &db) || sqlite3_prepare_v2(db, sql, -1, &stmt, NULL))
+        snprintf(plan, sizeof plan, "%s", sqlite3_errmsg(db));
+    while (sqlite3_step(stmt) == SQLITE_ROW) {
+        const size_t len = strlen(plan);
+        snprintf(plan + len, sizeof plan - len, "%s; ", (const char *)sqlite3_column_text(stmt, 3));
+    }
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    ok(strstr(plan, want), "%.60s (%s)", statements[id], plan);
+}
+
+static void test_plans(void)
+{
+    struct database d;
+
+    database_open(&d);
+    is_planned(&d, SQL_MESSAGE_RANK, "INDEX message_ready (topic=? AND rank>?)");
+    is_planned(&d, SQL_MESSAGE_READY, "INDEX message_ready (topic=? AND rank=? AND deliver<?)");
+    is_planned(&d, SQL_MESSAGE_COUNT_DUE, "COVERING INDEX message_due (topic=? AND deliver<?)");
+    is_planned(&d, SQL_MESSAGE_DUE, "COVERING INDEX message_due (topic=? AND deliver<?)");
+    is_planned(&d, SQL_MESSAGE_NEXT_READY, "COVERING INDEX message_due (topic=?)");
+    is_planned(&d, SQL_TOPIC_COUNT_READY, "COVERING INDEX message_due (topic=? AND deliver<?)");
+    database_close(&d);
+}
+
+int main(void)
+{
+    test_order(1, 1000, "messages_of_one_priority");
+    test_order(5, 1000, "those_of_a_few");
+    test_order(1000000, 1000, "those_of_a_priority_each");
+    test_order(1000000, 1, "those_that_are_all_ready");
+    test_order(1000000, INT64_C(1) << 40, "those_that_are_mostly_delayed");
+    test_plans();
+    return done_testing();
+}
