@@ -237,13 +237,15 @@ enum error_code message_revive(struct txn *t, struct message *m)
     return update(t, m);
 }
 
-/* Reads up to limit messages of a running query into the transaction's arena; no memory is taken where there are none. */
+/*
+ * Reads up to limit messages of a running query into the transaction's arena; no memory is taken where there are none.  *list is NULL,
+ * or what an earlier call with the same or a larger limit has left there: it is used again.
+ */
 static enum error_code read_all(struct txn *t, struct db_query *q, int64_t limit, struct message **list, size_t *count)
 {
     enum error_code rc = ERR_OK;
 
     *count = 0;
-    *list = NULL;
     while (!rc && *count < (size_t)limit && db_step(q)) {
         if (!*list && !(*list = arena_alloc(&t->arena, (size_t)limit * sizeof **list))) {
             rc = ERR_NO_MEMORY;
@@ -261,7 +263,7 @@ static enum error_code read_all(struct txn *t, struct db_query *q, int64_t limit
 
 enum error_code message_settle_lapsed(struct txn *t, const char *topic, size_t topic_len, int64_t limit, int64_t *count)
 {
-    struct message *list;
+    struct message *list = NULL;
     size_t n;
     struct db_query *q = db_start(t->db, SQL_MESSAGE_LAPSED, DB_TEXT(topic, topic_len), DB_INT(t->now), DB_INT(limit));
     enum error_code rc = read_all(t, q, limit, &list, &n);
@@ -321,21 +323,22 @@ static bool next_rank(struct db *db, const char *topic, size_t topic_len, int64_
 
 struct claim_state {
     const struct message_claim *claim;
+    struct message *list; /* room for all that is claimed */
     int64_t left;
     size_t bytes; /* of the answer */
     enum error_code rc;
 };
 
 /* Hands out what is in the list, as long as it has room in the answer; false where that is full. */
-static bool hand_out_all(struct txn *t, struct message *list, size_t count, struct claim_state *s)
+static bool hand_out_all(struct txn *t, size_t count, struct claim_state *s)
 {
     const struct message_claim *claim = s->claim;
 
     for (size_t i = 0; !s->rc && i < count; i++) {
-        s->bytes += list[i].payload.size / 3 * 4 + MESSAGE_OVERHEAD;
+        s->bytes += s->list[i].payload.size / 3 * 4 + MESSAGE_OVERHEAD;
         if (s->bytes > claim->max_bytes && s->left < claim->limit)
             return false;
-        s->rc = hand_out(t, &list[i], t->now + claim->lease_ms, claim->visit, claim->context);
+        s->rc = hand_out(t, &s->list[i], t->now + claim->lease_ms, claim->visit, claim->context);
         s->left--;
     }
     return !s->rc;
@@ -344,7 +347,6 @@ static bool hand_out_all(struct txn *t, struct message *list, size_t count, stru
 /* Hands out the ready messages that are left, in their order, where they are fewer than `few`. */
 static bool claim_few(struct txn *t, struct db_value topic, int64_t few, struct claim_state *s)
 {
-    struct message *list;
     size_t count;
     int64_t due = 0;
 
@@ -352,9 +354,9 @@ static bool claim_few(struct txn *t, struct db_value topic, int64_t few, struct 
     if (s->rc || due == few)
         return false;
     struct db_query *q = db_start(t->db, SQL_MESSAGE_DUE, topic, DB_INT(t->now), DB_INT(s->left));
-    s->rc = read_all(t, q, s->left, &list, &count);
+    s->rc = read_all(t, q, s->left, &s->list, &count);
     if (!s->rc)
-        hand_out_all(t, list, count, s);
+        hand_out_all(t, count, s);
     return true;
 }
 
@@ -367,14 +369,13 @@ enum error_code message_claim(struct txn *t, const char *topic, size_t topic_len
     const struct db_value name = DB_TEXT(topic, topic_len);
     struct claim_state s = {.claim = claim, .left = claim->limit};
     int64_t rank = INT64_MIN, settled, passed = 0, most = RANKS_PASSED;
-    struct message *list;
     size_t count;
 
     s.rc = message_settle_lapsed(t, topic, topic_len, LAPSED_BATCH, &settled);
     while (!s.rc && s.left > 0 && next_rank(t->db, topic, topic_len, &rank, &s.rc)) {
         struct db_query *q = db_start(t->db, SQL_MESSAGE_READY, name, DB_INT(rank), DB_INT(t->now), DB_INT(s.left));
-        s.rc = read_all(t, q, s.left, &list, &count);
-        if (!s.rc && !hand_out_all(t, list, count, &s))
+        s.rc = read_all(t, q, s.left, &s.list, &count);
+        if (!s.rc && !hand_out_all(t, count, &s))
             break;
         if (s.rc || count > 0 || ++passed < most)
             continue;

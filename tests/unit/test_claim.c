@@ -146,6 +146,27 @@ static void test_order(int64_t priorities, int64_t delay, const char *what)
     database_close(&d);
 }
 
+/* What many priorities take of memory. */
+static void test_room(void)
+{
+    struct database d;
+    struct taken taken;
+    size_t bytes = 0;
+
+    database_open(&d);
+    known_count = 0;
+    struct txn *t = database_begin(&d);
+    for (int i = 0; i < MESSAGES; i++)
+        enqueue(t, i, t->now);
+    claim(t, MESSAGES, &taken);
+    for (const struct arena_block *b = t->arena.head; b; b = b->next)
+        bytes += b->size;
+    database_abort(&d);
+    is_int(taken.count, MESSAGES, "a_message_of_each_priority");
+    ok(bytes < 1 << 20, "takes_the_memory_of_one_list (%zu KiB)", bytes >> 10);
+    database_close(&d);
+}
+
 /* A statement's text. */
 #define TEXT_OF(name, text) [name] = (text),
 static const char *const statements[] = {SQL_QUEUE_TABLE(TEXT_OF)};
@@ -190,6 +211,7 @@ int main(void)
     test_order(1000000, 1000, "those_of_a_priority_each");
     test_order(1000000, 1, "those_that_are_all_ready");
     test_order(1000000, INT64_C(1) << 40, "those_that_are_mostly_delayed");
+    test_room();
     test_plans();
     return done_testing();
 }
