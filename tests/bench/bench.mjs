@@ -44,7 +44,9 @@ function machine() {
   const sqlite = execFileSync('sh', ['-c', 'pkg-config --modversion sqlite3 || echo ?'], { encoding: 'utf8' }).trim();
   const cpu = os.cpus();
   const date = new Date().toISOString().slice(0, 10);
-  return `Measured ${date} on ${cpu.length} cores (${cpu[0].model}), Linux ${os.release()}, SQLite ${sqlite}.`;
+  const kernel = os.release().split('.').slice(0, 2).join('.');
+  return `Measured ${date} on ${cpu.length} cores (${cpu[0].model}), Linux ${kernel}, SQLite ${sqlite}; ` +
+    `--rounds ${options.rounds} --seconds ${options.seconds}.`;
 }
 
 const { options, names } = parseArguments(process.argv.slice(2));
