@@ -15,8 +15,9 @@ async function slowSync(us) {
   return { LD_PRELOAD: library, BENCH_SYNC_US: String(us) };
 }
 
-// kvs behind a web server against a peer, which is asked itself or (proxied) through the same web server.
-// peer: { name, start, script, floor, server, proxied, connections, syncUs }
+// kvs behind a web server, which reaches it by a Unix socket or by TCP (tcp), against a peer, which is asked itself or (proxied)
+// through the same web server by TCP.
+// peer: { name, start, script, floor, server, proxied, tcp, connections, syncUs }
 async function againstPeer(stack, options, peer) {
   const { server = 'lighttpd', connections = 64 } = peer;
   const name = `durable set, ${server} FastCGI, ${connections} connections, against ${peer.name}`;
@@ -27,7 +28,7 @@ async function againstPeer(stack, options, peer) {
     if (!port) return [{ name, value: NaN, note: 'not installed: skipped' }];
     const db = stack.newStore();
     await stack.core('load', db, options.keys);
-    const kvs = await stack.kvs(db, 8, env);
+    const kvs = await stack.kvs(db, 8, { env, tcp: peer.tcp });
     const url = await stack[server]({ '/kvs': kvs.socket }, peer.proxied ? port : undefined);
     const common = { connections, args: [options.keys] };
     const loads = [
@@ -76,8 +77,9 @@ const WEBDIS = { name: 'webdis + redis, appendfsync always', start: startWebdis,
 
 export const PEERS = {
   webdis: against({ ...WEBDIS, floor: 1 }),
-  'webdis-lighttpd': against({ ...WEBDIS, name: `${WEBDIS.name}, behind the same lighttpd (over TCP)`, proxied: true, floor: 1 }),
-  'webdis-nginx': against({ ...WEBDIS, name: `${WEBDIS.name}, behind the same nginx (over TCP, kept)`, server: 'nginx', proxied: true }),
+  'webdis-lighttpd': against({ ...WEBDIS, name: `${WEBDIS.name}, behind the same lighttpd`, proxied: true, floor: 1 }),
+  'webdis-tcp': against({ ...WEBDIS, name: `${WEBDIS.name}, likewise, kvs by TCP too`, proxied: true, tcp: true }),
+  'webdis-nginx': against({ ...WEBDIS, name: `${WEBDIS.name}, behind the same nginx`, server: 'nginx', proxied: true }),
   'webdis-slow': against({ ...WEBDIS, name: `${WEBDIS.name}; a sync takes 4 ms longer`, connections: 8, syncUs: 4000 }),
   etcd: against({ name: 'etcd, by its JSON gateway', start: startEtcd, script: 'etcd' }),
 };

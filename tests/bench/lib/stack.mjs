@@ -55,12 +55,12 @@ export class Stack {
     fs.writeFileSync(file, `access_token = ${TOKEN}\ndb_path = ${db}\n`, { mode: 0o600 });
   }
 
-  // kvs.fcgi on a socket of its own.
-  async kvs(db, threads = 8, env = {}) {
-    const socket = work(`kvs${(this.names += 1)}.sock`);
-    const args = ['--listen', socket, '--threads', String(threads)];
+  // kvs.fcgi on a socket of its own: a path, or with `tcp` a port of the loopback.
+  async kvs(db, threads = 8, { env = {}, tcp = false } = {}) {
+    const socket = tcp ? await freePort() : work(`kvs${(this.names += 1)}.sock`);
+    const args = ['--listen', tcp ? `127.0.0.1:${socket}` : socket, '--threads', String(threads)];
     const child = start('kvs', this.program('fcgi/kvs.fcgi'), args, { ...this.environment(db), ...env });
-    await this.keep(child, socket);
+    await this.keep(child, tcp ? { host: '127.0.0.1', port: socket } : socket);
     return { socket, child };
   }
 
@@ -74,8 +74,10 @@ export class Stack {
   // lighttpd with one mount point for each socket: { "/kvs": socket, ... }; the rest goes to an HTTP server on that port, if
   // there is one.  The address of the server.
   async lighttpd(mounts, proxied) {
+    const place = (socket) =>
+      typeof socket === 'number' ? `"host" => "127.0.0.1", "port" => ${socket}` : `"socket" => "${socket}"`;
     const rules = Object.entries(mounts).map(
-      ([mount, socket]) => `"${mount}" => (( "socket" => "${socket}", "check-local" => "disable" ))`,
+      ([mount, socket]) => `"${mount}" => (( ${place(socket)}, "check-local" => "disable" ))`,
     );
     return this.lighttpdWith(`
 server.modules = ( "mod_fastcgi", "mod_proxy" )
@@ -119,7 +121,8 @@ server.max-keep-alive-requests = 1000000000
     const dir = work(`nginx${(this.names += 1)}`);
     const names = Object.keys(mounts).map((mount) => mount.slice(1));
     fs.mkdirSync(dir);
-    const upstreams = names.map((name) => `upstream ${name} { server unix:${mounts[`/${name}`]}; keepalive 64; keepalive_requests 1000000000; }`);
+    const server = (socket) => (typeof socket === 'number' ? `127.0.0.1:${socket}` : `unix:${socket}`);
+    const upstreams = names.map((name) => `upstream ${name} { server ${server(mounts[`/${name}`])}; keepalive 64; keepalive_requests 1000000000; }`);
     const locations = names.map(
       (name) => `location /${name}/ {
       fastcgi_pass ${name};
