@@ -202,9 +202,15 @@ static enum error_code apply_mark(struct txn *t, struct bucket *b, const struct 
     return entry_mark(t, b, old, op, &e);
 }
 
-enum error_code mutation_apply(struct txn *t, struct bucket *b, const struct mutation *m, const char *field,
-                               struct mutation_result *r, struct error *err)
+static bool puts_value(const struct mutation *m)
 {
+    return m->type == MUTATION_SET || m->type == MUTATION_INCREMENT;
+}
+
+enum error_code mutation_apply(struct txn *t, struct bucket *b, const struct mutation *m, const char *field,
+                               struct mutation_result *r, struct entry_room *room, struct error *err)
+{
+    const int64_t bytes = b->bytes;
     struct entry old;
 
     *r = (struct mutation_result){0};
@@ -229,25 +235,18 @@ enum error_code mutation_apply(struct txn *t, struct bucket *b, const struct mut
         rc = apply_mark(t, b, &old, ENTRY_PURGE, r);
         break;
     }
+    if (!puts_value(m) && b->bytes > bytes)
+        room->bytes += b->bytes - bytes;
     if (rc == ERR_TOO_LARGE)
         return error_set(err, rc, field, "the value is over the limit of bucket %s (maxValueSize)", b->name);
     return rc;
 }
 
-static bool puts_value(const struct mutation *m)
-{
-    return m->type == MUTATION_SET || m->type == MUTATION_INCREMENT;
-}
-
-enum error_code mutation_check_room(struct txn *t, const struct bucket *b, struct entry_room before,
-                                    const struct mutation *mutations, size_t count, const char *field,
+enum error_code mutation_check_room(struct txn *t, const struct bucket *b, struct entry_room room, const char *field,
                                     struct error *err)
 {
-    size_t i = 0;
+    const enum error_code rc = entry_check_room(t, b, room);
 
-    while (i < count && !puts_value(&mutations[i]))
-        i++;
-    enum error_code rc = i < count ? entry_check_room(t, b, before) : ERR_OK;
     if (rc != ERR_BUCKET_FULL)
         return rc;
     return error_set(err, rc, field, "bucket %s is full (maxBytes %lld, maxKeys %lld); nothing was changed", b->name,

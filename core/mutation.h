@@ -71,17 +71,18 @@ enum error_code mutation_fits(const struct bucket *b, const struct mutation *m, 
  */
 enum error_code mutation_expire(struct txn *t, struct bucket *b, const struct mutation *m, int64_t *revision);
 
-/* Applies it at the job's revision.  Errors name `field`. */
+/*
+ * Applies it at the job's revision.  Errors name `field`.  room is what the bucket was after the last mutation_expire of the request; it
+ * grows by what a touch or a marker adds, for which nobody is refused.
+ */
 enum error_code mutation_apply(struct txn *t, struct bucket *b, const struct mutation *m, const char *field,
-                               struct mutation_result *r, struct error *err);
+                               struct mutation_result *r, struct entry_room *room, struct error *err);
 
 /*
- * After all mutations of a request: whether the bucket may be as large as they have made it.  before is what it was after the last
- * mutation_expire.  ERR_BUCKET_FULL by the bucket's limits, with a message that names `field`; who only deletes and touches is never
- * refused.
+ * After all mutations of a request: whether the bucket may be as large as they have made it.  ERR_BUCKET_FULL by the bucket's limits,
+ * with a message that names `field`.
  */
-enum error_code mutation_check_room(struct txn *t, const struct bucket *b, struct entry_room before,
-                                    const struct mutation *mutations, size_t count, const char *field,
+enum error_code mutation_check_room(struct txn *t, const struct bucket *b, struct entry_room room, const char *field,
                                     struct error *err);
 
 #endif

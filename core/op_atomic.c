@@ -295,12 +295,12 @@ static enum error_code apply_mutations(struct call *call, struct txn *t, struct 
 
     for (size_t i = 0; !rc && i < a->mutation_count; i++)
         rc = mutation_expire(t, b, &a->mutations[i], &expiry_revision);
-    const struct entry_room before = entry_room_of(b);
+    struct entry_room room = entry_room_of(b);
     json_out_name(&call->json, "results");
     json_out_array(&call->json);
     for (size_t i = 0; !rc && i < a->mutation_count; i++) {
         fields_item_path(field, sizeof field, "mutations", i);
-        rc = mutation_apply(t, b, &a->mutations[i], field, &r, &call->err);
+        rc = mutation_apply(t, b, &a->mutations[i], field, &r, &room, &call->err);
         if (rc)
             return rc;
         if (r.changed && r.version > *version)
@@ -308,9 +308,7 @@ static enum error_code apply_mutations(struct call *call, struct txn *t, struct 
         answer_result(call, &a->mutations[i], &r);
     }
     json_out_end(&call->json);
-    if (rc)
-        return rc;
-    return mutation_check_room(t, b, before, a->mutations, a->mutation_count, "mutations", &call->err);
+    return rc ? rc : mutation_check_room(t, b, room, "mutations", &call->err);
 }
 
 static enum error_code apply_enqueues(struct call *call, struct txn *t, const struct atomic_args *a)

@@ -133,9 +133,9 @@ static enum error_code write_key(struct call *call, struct txn *t, const struct 
         rc = mutation_expire(t, *bucket, &a->mutation, &expiry_revision);
     if (rc)
         return rc;
-    const struct entry_room before = entry_room_of(*bucket);
-    rc = mutation_apply(t, *bucket, &a->mutation, "key", r, &call->err);
-    return rc ? rc : mutation_check_room(t, *bucket, before, &a->mutation, 1, "key", &call->err);
+    struct entry_room room = entry_room_of(*bucket);
+    rc = mutation_apply(t, *bucket, &a->mutation, "key", r, &room, &call->err);
+    return rc ? rc : mutation_check_room(t, *bucket, room, "key", &call->err);
 }
 
 static void answer_start(struct call *call)

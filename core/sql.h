@@ -116,7 +116,7 @@
     X(SQL_MESSAGE_LEASE, "SELECT state,lease,lease_until FROM message WHERE id=?")                                     \
     X(SQL_MESSAGE_DEAD_IDS, "SELECT id FROM message WHERE topic=? AND state=2 ORDER BY id LIMIT ?")                    \
     X(SQL_MESSAGE_DEAD_OLD, "SELECT id FROM message WHERE topic=? AND state=2 AND failed<=? ORDER BY id LIMIT ?")      \
-    X(SQL_MESSAGE_NEXT_READY, "SELECT deliver FROM message WHERE topic=? AND state=0 ORDER BY deliver LIMIT 1")        \
+    X(SQL_MESSAGE_NEXT_READY, "SELECT max(deliver,1) FROM message WHERE topic=? AND state=0 ORDER BY deliver LIMIT 1") \
     X(SQL_MESSAGE_NEXT_LAPSE, "SELECT min(lease_until) FROM message WHERE topic=? AND state=1")                        \
     X(SQL_TOPIC_PURGE_READY, "DELETE FROM message WHERE topic=? AND state=0")                                          \
     X(SQL_TOPIC_PURGE_LEASED, "DELETE FROM message WHERE topic=? AND state=1")                                         \

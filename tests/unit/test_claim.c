@@ -53,10 +53,12 @@ static enum error_code take(void *context, const struct message *m)
     return ERR_OK;
 }
 
+static size_t answer_max = SIZE_MAX;
+
 static void claim(struct txn *t, int64_t limit, struct taken *taken)
 {
     const struct message_claim claim = {
-        .limit = limit, .max_bytes = SIZE_MAX, .lease_ms = INT64_C(1) << 50, .visit = take, .context = taken};
+        .limit = limit, .max_bytes = answer_max, .lease_ms = INT64_C(1) << 50, .visit = take, .context = taken};
 
     taken->count = 0;
     database_must(message_claim(t, topic, TOPIC_LEN, &claim), "claim");
@@ -93,7 +95,8 @@ static int wrong_after(struct txn *t, int64_t limit)
         if (want)
             want->gone = true;
     }
-    return wrong + (taken.count < limit && first(t->now));
+    const int64_t fit = answer_max == SIZE_MAX ? limit : (int64_t)(answer_max / MESSAGE_OVERHEAD);
+    return wrong + (taken.count > fit) + (taken.count < limit && taken.count < fit && first(t->now));
 }
 
 /* The counts and the next moment of interest, of which the database has an index. */
@@ -167,6 +170,25 @@ static void test_room(void)
     database_close(&d);
 }
 
+/* A dump may have it. */
+static void test_the_first_moment(void)
+{
+    struct database d;
+    struct taken taken;
+    int64_t when = 0;
+
+    database_open(&d);
+    known_count = 0;
+    struct txn *t = database_begin(&d);
+    enqueue(t, 0, 0);
+    database_must(message_next_due(t->db, topic, TOPIC_LEN, &when), "next");
+    ok(when > 0 && when <= t->now, "what_was_due_at_0_is_due");
+    claim(t, 1, &taken);
+    is_int(taken.count, 1, "and_is_handed_out");
+    database_abort(&d);
+    database_close(&d);
+}
+
 /* A statement's text. */
 #define TEXT_OF(name, text) [name] = (text),
 static const char *const statements[] = {SQL_QUEUE_TABLE(TEXT_OF)};
@@ -199,6 +221,7 @@ static void test_plans(void)
     is_planned(&d, SQL_MESSAGE_READY, "INDEX message_ready (topic=? AND rank=? AND deliver<?)");
     is_planned(&d, SQL_MESSAGE_COUNT_DUE, "COVERING INDEX message_due (topic=? AND deliver<?)");
     is_planned(&d, SQL_MESSAGE_DUE, "COVERING INDEX message_due (topic=? AND deliver<?)");
+    is_planned(&d, SQL_MESSAGE_DUE, "SEARCH m USING INTEGER PRIMARY KEY");
     is_planned(&d, SQL_MESSAGE_NEXT_READY, "COVERING INDEX message_due (topic=?)");
     is_planned(&d, SQL_TOPIC_COUNT_READY, "COVERING INDEX message_due (topic=? AND deliver<?)");
     database_close(&d);
@@ -211,7 +234,12 @@ int main(void)
     test_order(1000000, 1000, "those_of_a_priority_each");
     test_order(1000000, 1, "those_that_are_all_ready");
     test_order(1000000, INT64_C(1) << 40, "those_that_are_mostly_delayed");
+    answer_max = 2 * MESSAGE_OVERHEAD + 100;
+    test_order(5, 1000, "of_answers_for_two_those_of_a_few");
+    test_order(1000000, INT64_C(1) << 40, "of_answers_for_two_those_that_are_mostly_delayed");
+    answer_max = SIZE_MAX;
     test_room();
+    test_the_first_moment();
     test_plans();
     return done_testing();
 }

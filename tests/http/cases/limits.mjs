@@ -56,6 +56,19 @@ function limitCases(test) {
     await s.fails('/kv/set', { bucket, key: ['a'], value: 1 }, 507, 'full');
   });
 
+  test('what a touch or a deletion adds to the history is nobody\'s growth', async (s) => {
+    const bucket = await makeBucket(s, { history: 2 });
+    for (const key of ['a', 'b', 'b', 'c']) await s.set([key], 'same', { bucket });
+    const { bytes } = await status(s, bucket);
+    await s.ok('/bucket/update', { name: bucket, options: { maxBytes: bytes } });
+    const same = { type: 'set', key: ['b'], value: 'else' };
+    for (const first of [{ type: 'touch', key: ['c'], ttl: 0 }, { type: 'delete', key: ['a'] }]) {
+      assert.equal((await s.ok('/kv/atomic', { bucket, mutations: [first, same] })).ok, true);
+    }
+    const larger = { type: 'set', key: ['b'], value: 'larger' };
+    await s.fails('/kv/atomic', { bucket, mutations: [{ type: 'touch', key: ['c'], ttl: 0 }, larger] }, 507, 'full', 'mutations');
+  });
+
   test('expired keys do not count', async (s) => {
     const bucket = await makeBucket(s, { maxKeys: 1 });
     await s.set(['a'], 1, { bucket, ttl: 1 });
