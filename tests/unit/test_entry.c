@@ -370,7 +370,7 @@ static void test_model(struct database *d, int history, unsigned seed)
                     database_must(entry_touch(t, bucket(t), &old, ends[k] = t->now + 7, &e), "touch");
                 break;
             default:
-                database_must(put_in(t, names[k], "12345" + seed % 5, seed & 64 ? 5 : 0, &e), "put");
+                database_must(put_in(t, names[k], &"12345"[seed % 5], seed & 64 ? 5 : 0, &e), "put");
                 versions[k]++;
                 ends[k] = e.expires;
                 good = good && e.version == versions[k];
