@@ -12,9 +12,9 @@
 
 /*
  * LEAD_MS: how long a thread that only wanted its own job done commits those of others too.
- * LARGE_JOB: bytes of log, of a job whose sync is mostly the transfer of its own data.
+ * TRANSFER: bytes of log in a microsecond, taken for what a slow disk does: that part of a sync is each job's own.
  */
-enum { BATCH_MAX = 512, APPLY_BUDGET_US = 30000, LEAD_MS = 20, LARGE_JOB = 65536 };
+enum { BATCH_MAX = 512, APPLY_BUDGET_US = 30000, LEAD_MS = 20, TRANSFER = 100 };
 
 struct commit {
     struct commit_options options;
@@ -169,6 +169,8 @@ static enum error_code finish(struct commit *c)
         rc = db_commit(c->writer);
         c->sync = clock_mono_us() - start;
         c->written = db_wal_bytes(c->writer) - log;
+        if (c->written < 0) /* another process has begun the log anew */
+            c->written = 0;
         histogram_add(&c->stats.sync, HISTOGRAM_TIME, c->sync);
     }
     if (!rc)
@@ -381,13 +383,12 @@ static struct commit_job *run_batch(struct commit *c, struct commit_job *jobs)
 static void take_stock(struct commit *c, const struct commit_job *jobs, struct commit_job *rest)
 {
     const int done = job_list_length(jobs), most = rest ? done : BATCH_MAX;
-    /* What large values take is theirs alone. */
-    const int64_t shared = c->written / done > LARGE_JOB ? 0 : c->sync;
+    const int64_t shared = c->sync - c->written / TRANSFER;
 
     pthread_mutex_lock(&c->mutex);
     job_queue_put_back(&c->queue, rest);
     const int about = done + c->queue.length;
-    gather_note(&c->gather, about < most ? about : most, shared, clock_mono_us());
+    gather_note(&c->gather, about < most ? about : most, shared > 0 ? shared : 0, clock_mono_us());
     pthread_mutex_unlock(&c->mutex);
 }
 
@@ -411,11 +412,13 @@ static bool hand_over(struct commit *c)
 /* Until those who were about a moment ago are there, for as long as that pays; with the mutex. */
 static void wait_for_company(struct commit *c)
 {
-    const int64_t until = gather_until(&c->gather, c->queue.length), start = clock_mono_us();
-    const struct timespec t = {.tv_sec = until / 1000000, .tv_nsec = until % 1000000 * 1000};
-
-    if (!until || (c->queue.head && c->queue.head->outside))
+    if (c->queue.head && c->queue.head->outside)
         return;
+    const int64_t until = gather_until(&c->gather, c->queue.length);
+    if (!until)
+        return;
+    const struct timespec t = {.tv_sec = until / 1000000, .tv_nsec = until % 1000000 * 1000};
+    const int64_t start = clock_mono_us();
     c->wanted = c->gather.about;
     while (c->queue.length < c->wanted && !c->quit && !pthread_cond_timedwait(&c->arrived, &c->mutex, &t))
         ;

@@ -23,7 +23,7 @@ struct gather {
 
 /*
  * After a commit, before its jobs are answered.  about: the jobs that it took and those that have come since then, but no more than
- * the next one can take.  sync: how long its sync took (us), 0 where company would have shared nothing of it.  now: the time (us),
+ * the next one can take.  sync: how long its sync took (us), less what company would not have shared.  now: the time (us),
  * of a clock that nobody sets.
  */
 void gather_note(struct gather *g, int about, int64_t sync, int64_t now);
