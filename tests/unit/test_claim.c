@@ -40,6 +40,20 @@ static void enqueue(struct txn *t, int64_t priority, int64_t deliver)
     known[known_count++] = (struct known){m.id, priority, deliver, false};
 }
 
+/* A database with nothing in it, in a transaction. */
+static struct txn *begin(struct database *d)
+{
+    database_open(d);
+    known_count = 0;
+    return database_begin(d);
+}
+
+static void end(struct database *d)
+{
+    database_abort(d);
+    database_close(d);
+}
+
 /* What has been handed out. */
 struct taken {
     int64_t ids[MESSAGES];
@@ -126,27 +140,24 @@ static void test_order(int64_t priorities, int64_t delay, const char *what)
 {
     struct database d;
     int wrong = 0, miscounted = 0;
+    struct txn *t = begin(&d);
+    const int64_t start = t->now;
 
-    database_open(&d);
-    known_count = 0;
-    struct txn *t = database_begin(&d);
-    const int64_t begin = t->now;
     for (int i = 0; i < MESSAGES / 2; i++)
-        enqueue(t, random_below(priorities), begin + random_below(delay));
+        enqueue(t, random_below(priorities), start + random_below(delay));
     for (int i = 0; i < ROUNDS; i++) {
-        t->now = begin + delay * i / ROUNDS;
+        t->now = start + delay * i / ROUNDS;
         wrong += wrong_after(t, 1 + random_below(4));
         miscounted += wrong_counts(t);
         if (known_count < MESSAGES)
             enqueue(t, random_below(priorities), t->now + (random_below(2) ? random_below(delay) : 0));
     }
-    t->now = begin + 2 * delay;
+    t->now = start + 2 * delay;
     wrong += wrong_after(t, MESSAGES);
-    database_abort(&d);
+    end(&d);
     is_int(wrong, 0, "%s_are_handed_out_in_their_order", what);
     is_int(miscounted, 0, "%s_are_counted", what);
     is_int(known_count, MESSAGES, "%s_all", what);
-    database_close(&d);
 }
 
 /* What many priorities take of memory. */
@@ -155,19 +166,16 @@ static void test_room(void)
     struct database d;
     struct taken taken;
     size_t bytes = 0;
+    struct txn *t = begin(&d);
 
-    database_open(&d);
-    known_count = 0;
-    struct txn *t = database_begin(&d);
     for (int i = 0; i < MESSAGES; i++)
         enqueue(t, i, t->now);
     claim(t, MESSAGES, &taken);
     for (const struct arena_block *b = t->arena.head; b; b = b->next)
         bytes += b->size;
-    database_abort(&d);
+    end(&d);
     is_int(taken.count, MESSAGES, "a_message_of_each_priority");
     ok(bytes < 1 << 20, "takes_the_memory_of_one_list (%zu KiB)", bytes >> 10);
-    database_close(&d);
 }
 
 /* A dump may have it. */
@@ -176,17 +184,14 @@ static void test_the_first_moment(void)
     struct database d;
     struct taken taken;
     int64_t when = 0;
+    struct txn *t = begin(&d);
 
-    database_open(&d);
-    known_count = 0;
-    struct txn *t = database_begin(&d);
     enqueue(t, 0, 0);
     database_must(message_next_due(t->db, topic, TOPIC_LEN, &when), "next");
     ok(when > 0 && when <= t->now, "what_was_due_at_0_is_due");
     claim(t, 1, &taken);
     is_int(taken.count, 1, "and_is_handed_out");
-    database_abort(&d);
-    database_close(&d);
+    end(&d);
 }
 
 /* A statement's text. */
