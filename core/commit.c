@@ -10,11 +10,8 @@
 #include "log.h"
 #include "mem.h"
 
-/*
- * LEAD_MS: how long a thread that only wanted its own job done commits those of others too.
- * TRANSFER: bytes of log in a microsecond, taken for what a slow disk does: that part of a sync is each job's own.
- */
-enum { BATCH_MAX = 512, APPLY_BUDGET_US = 30000, LEAD_MS = 20, TRANSFER = 100 };
+/* LEAD_MS: how long a thread that only wanted its own job done commits those of others too. */
+enum { BATCH_MAX = 512, APPLY_BUDGET_US = 30000, LEAD_MS = 20 };
 
 struct commit {
     struct commit_options options;
@@ -383,12 +380,11 @@ static struct commit_job *run_batch(struct commit *c, struct commit_job *jobs)
 static void take_stock(struct commit *c, const struct commit_job *jobs, struct commit_job *rest)
 {
     const int done = job_list_length(jobs), most = rest ? done : BATCH_MAX;
-    const int64_t shared = c->sync - c->written / TRANSFER;
 
     pthread_mutex_lock(&c->mutex);
     job_queue_put_back(&c->queue, rest);
     const int about = done + c->queue.length;
-    gather_note(&c->gather, about < most ? about : most, shared > 0 ? shared : 0, clock_mono_us());
+    gather_note(&c->gather, about < most ? about : most, c->sync, c->written, clock_mono_us());
     pthread_mutex_unlock(&c->mutex);
 }
 

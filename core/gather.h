@@ -14,7 +14,7 @@
 
 /* All zero: nothing is known yet, and nobody waited for. */
 struct gather {
-    int64_t sync;  /* us that one takes, as an average of the last ones */
+    int64_t sync;  /* us that one takes besides the transfer, as an average of the last ones */
     int about;     /* jobs that are worth waiting for, */
     int64_t until; /* till then (us) */
     int skip;      /* commits that do not wait, after the wait that was in vain last, */
@@ -23,10 +23,10 @@ struct gather {
 
 /*
  * After a commit, before its jobs are answered.  about: the jobs that it took and those that have come since then, but no more than
- * the next one can take.  sync: how long its sync took (us), less what company would not have shared.  now: the time (us),
- * of a clock that nobody sets.
+ * the next one can take.  sync: how long its sync took (us), and written: of how many bytes, whose transfer company would not have
+ * shared.  now: the time (us), of a clock that nobody sets.
  */
-void gather_note(struct gather *g, int about, int64_t sync, int64_t now);
+void gather_note(struct gather *g, int about, int64_t sync, int64_t written, int64_t now);
 
 /* Before a commit, while so many jobs are queued: until when to wait that they are as many as g->about; 0: not at all. */
 int64_t gather_until(struct gather *g, int queued);

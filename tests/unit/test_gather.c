@@ -20,7 +20,7 @@ static struct gather after(int commits, int about, int64_t sync)
     struct gather g = {0};
 
     for (int i = 0; i < commits; i++)
-        gather_note(&g, about, sync, 1000000);
+        gather_note(&g, about, sync, 0, 1000000);
     return g;
 }
 
@@ -49,11 +49,28 @@ static void test_how_long(void)
     g = after(60, 8, 300);
     is_int(gather_until(&g, 1), 0, "not_at_all_where_a_sync_takes_nothing");
     g = after(1, 8, 2000000);
-    gather_note(&g, 8, 0, 1000000);
+    gather_note(&g, 8, 0, 0, 1000000);
     ok(g.sync > 0 && g.sync < 250000, "one_commit_does_not_say_it_all");
     for (int i = 0; i < 100; i++)
-        gather_note(&g, 8, 0, 1000000);
+        gather_note(&g, 8, 0, 0, 1000000);
     is_int(gather_until(&g, 1), 0, "nor_do_commits_that_sync_nothing_wait");
+}
+
+/* What large values take is their own. */
+static void test_transfer(void)
+{
+    static const struct {
+        int64_t sync, written, least, most;
+    } cases[] = {{4000, 0, 1900, 2000}, {4000, 100000, 1400, 1500}, {4000, 400000, 0, 0}, {4000, 1 << 30, 0, 0}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct gather g = {0};
+        for (int n = 0; n < 60; n++)
+            gather_note(&g, 8, cases[i].sync, cases[i].written, 1000000);
+        const int64_t until = gather_until(&g, 1), wait = until ? until - 1000000 : 0;
+        ok(wait >= cases[i].least && wait <= cases[i].most, "a_sync_of_%lld_us_and_%lld_bytes_is_worth_%lld_us",
+           (long long)cases[i].sync, (long long)cases[i].written, (long long)wait);
+    }
 }
 
 /* How many commits go by until it waits again. */
@@ -117,14 +134,12 @@ struct client {
     struct rig *rig;
     int left;
     int work_ms; /* that a job takes */
-    bool large;  /* it writes much */
     bool failed;
 };
 
-/* What clients do: how many there are, with how many jobs each, and what a job takes and writes. */
+/* What clients do: how many there are, with how many jobs each, and what a job takes. */
 struct load {
     int clients, each, work_ms;
-    bool large;
 };
 
 static void open_rig(struct rig *r)
@@ -158,13 +173,10 @@ static enum error_code count(struct commit_job *job, struct txn *t)
 {
     const struct client *client = (struct client *)job;
     const int64_t until = clock_mono() + client->work_ms;
-    static const char large[1500000];
 
     while (clock_mono() < until)
         ;
-    const int64_t fence = txn_next_fence(t);
-    if (client->large)
-        return db_run(t->db, SQL_PAYLOAD_INSERT, DB_INT(fence), DB_INT(0), DB_BLOB(large, sizeof large));
+    txn_next_fence(t);
     return ERR_OK;
 }
 
@@ -201,8 +213,7 @@ static int64_t commits_of(struct rig *r, const struct load *load, int *failed)
         clients[i] = (struct client){.job = {.apply = count, .done = answered},
                                      .rig = r,
                                      .left = load->each,
-                                     .work_ms = load->work_ms,
-                                     .large = load->large};
+                                     .work_ms = load->work_ms};
         call(r, &clients[i]);
     }
     for (int i = 0; i < WORKERS; i++)
@@ -243,31 +254,22 @@ static void test_clients_share_syncs(void)
     close_rig(&r);
 }
 
-/* A load for which it would not pay to wait, but at its end, where a commit or two may. */
-static void test_does_not_wait(const struct load *load, const char *what)
+/* Slow jobs, of which the time for a commit is up after three: the others wait already, and nobody is waited for but at the end. */
+static void test_full_commits_do_not_wait(void)
 {
+    static const struct load load = {.clients = CLIENTS_MAX, .each = 5, .work_ms = 12};
     struct rig r;
     int failed = 0;
 
     open_rig(&r);
     atomic_store(&sync_ms, SLOW_MS);
-    const int64_t commits = commits_of(&r, load, &failed);
+    const int64_t commits = commits_of(&r, &load, &failed);
     atomic_store(&sync_ms, 0);
+    is_int(failed, 0, "nobody_fails_who_is_slow");
     const int64_t waits = histogram_count(&commit_stats(r.commit)->company);
-    is_int(failed, 0, "%s_succeed", what);
-    ok(waits < commits / 2, "%s_are_not_waited_for (%lld waits, %lld commits)", what, (long long)waits,
+    ok(waits < commits / 2, "a_commit_that_is_full_waits_for_nobody (%lld waits, %lld commits)", (long long)waits,
        (long long)commits);
     close_rig(&r);
-}
-
-/* The time for a commit is up after three slow jobs: it is full, and others are there already.  What a large job takes is its own. */
-static void test_where_it_does_not_pay(void)
-{
-    static const struct load slow = {.clients = CLIENTS_MAX, .each = 5, .work_ms = 12};
-    static const struct load large = {.clients = CLIENTS, .each = 10, .large = true};
-
-    test_does_not_wait(&slow, "slow_jobs");
-    test_does_not_wait(&large, "large_jobs");
 }
 
 /* The end may come in the middle of a wait.  What can fail here is that it never comes, or what a sanitizer says of it. */
@@ -294,8 +296,9 @@ int main(void)
     test_who_is_waited_for();
     test_how_long();
     test_in_vain();
+    test_transfer();
     test_clients_share_syncs();
-    test_where_it_does_not_pay();
+    test_full_commits_do_not_wait();
     test_the_end();
     return done_testing();
 }
